@@ -1,0 +1,5 @@
+"""fedibridge: turns a website people already have into an actor anyone on the fediverse can follow."""
+
+__version__ = "0.1.0"
+
+PRODUCT = "fedibridge"

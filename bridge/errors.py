@@ -1,0 +1,67 @@
+"""Every way this program says no, in one tree.
+
+    BridgeError
+    ├─ ConfigError            config.toml (or a secret's file) is not usable as it is
+    ├─ IdentityChanged        the config contradicts what the fediverse already knows us by
+    ├─ SourceError            a source could not be read as what it claims to be
+    │  ├─ NotAFeed            the answer is no feed (an HTML page, an empty body, a truncated document)
+    │  └─ FolderError         the folder is missing or unreadable
+    ├─ SignatureError         an HTTP signature is missing, malformed, stale, incomplete or wrong
+    ├─ BadActivity            bytes in an inbox that are no activity we can read
+    ├─ BadUrl                 a URL we refuse to open
+    ├─ BadKey                 key material we refuse to use
+    ├─ BadDocument            a remote document that is not what its URL promised
+    └─ StoreError             the database cannot be used (too new, locked, missing)
+
+Each message is a sentence for the owner of the site: it names the file, line, URL or server it is
+about and says what to do. What happens thousands of times a day (a server that does not answer) is not
+an error but a value: see `model.Outcome`.
+"""
+
+
+class BridgeError(Exception):
+    """The root: everything the command line prints as one sentence instead of a traceback."""
+
+
+class ConfigError(BridgeError):
+    """config.toml is not usable as it is."""
+
+
+class IdentityChanged(BridgeError):
+    """The config contradicts the identity that followers' servers already hold."""
+
+
+class SourceError(BridgeError):
+    """A source could not be read as what it claims to be."""
+
+
+class NotAFeed(SourceError):
+    """What came back is no feed; nothing may be concluded from it."""
+
+
+class FolderError(SourceError):
+    """A content folder is missing or unreadable."""
+
+
+class SignatureError(BridgeError):
+    """A request's HTTP signature is missing, malformed, stale, incomplete or wrong."""
+
+
+class BadActivity(BridgeError):
+    """Bytes that are no activity we can read."""
+
+
+class BadUrl(BridgeError):
+    """A URL we refuse to open."""
+
+
+class BadKey(BridgeError):
+    """Key material we refuse to use."""
+
+
+class BadDocument(BridgeError):
+    """A remote document that is not what its URL promised."""
+
+
+class StoreError(BridgeError):
+    """The database cannot be used as it is."""

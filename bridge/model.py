@@ -1,0 +1,203 @@
+"""The frozen dataclasses that travel between the parts: what a thing *is*, never what to do with it.
+
+*entry → post → object* is the life of a piece of writing; *activity → delivery → attempt* the life of
+its news. Times are aware UTC, durations `timedelta`, URLs `str`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+PUBLIC = "https://www.w3.org/ns/activitystreams#Public"
+
+
+# ── writing ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture of an entry; sizes in pixels, `None` where the source does not say."""
+
+    url: str
+    alt: str = ""
+    media_type: str | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Enclosure:
+    """A file that comes with an entry and is no picture: a podcast episode, a video."""
+
+    url: str
+    media_type: str
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One piece of writing as a source yields it, before we judge it.
+
+    `html` is the author's HTML with every link made absolute, not yet sanitised; `title` and `summary`
+    are plain text. `guid` is the source's own name for it (a feed's guid; a file's path in its folder).
+    """
+
+    guid: str | None
+    link: str | None
+    title: str = ""
+    html: str = ""
+    summary: str = ""
+    published_at: datetime | None = None
+    updated_at: datetime | None = None
+    language: str | None = None
+    tags: tuple[str, ...] = ()
+    images: tuple[Image, ...] = ()
+    enclosures: tuple[Enclosure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong with one entry or file that did not stop the others.
+
+    `where` names it (``posts/hello.md:3``, ``entry 4 “Hello”``); `what` is a sentence with the remedy.
+    """
+
+    where: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Harvest:
+    """What one successful look at a source yielded, in the source's own order."""
+
+    entries: tuple[Entry, ...]
+    problems: tuple[Problem, ...] = ()
+    title: str = ""
+    language: str | None = None
+
+
+class PostState(StrEnum):
+    """Where a post stands towards followers."""
+
+    BASELINE = "baseline"  # was there before us: served, may be pinned, never delivered
+    PUBLISHED = "published"  # delivered by us
+    SCHEDULED = "scheduled"  # its own date lies in the future
+    DELETED = "deleted"  # a tombstone; its id is never used again
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """What we publish of an entry. `note` is the object as served and delivered; `id` its last path part."""
+
+    site: str
+    id: str
+    state: PostState
+    page_url: str | None
+    note: Mapping[str, Any]
+    content_hash: str
+    published_at: datetime
+    updated_at: datetime | None = None
+    deleted_at: datetime | None = None
+
+
+# ── news on its way ──────────────────────────────────────────────────────────────────────────────
+
+
+class DeliveryState(StrEnum):
+    """The three states of a delivery."""
+
+    PENDING = "pending"  # due now or later
+    DELIVERED = "delivered"  # the inbox answered 2xx
+    DROPPED = "dropped"  # given up, with a reason the owner can read
+
+
+class Scheme(StrEnum):
+    """How an HTTP request is signed."""
+
+    CAVAGE = "cavage"  # draft-cavage-http-signatures-12: what most of the fediverse speaks
+    RFC9421 = "rfc9421"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One activity on its way to one inbox, as a worker claims it."""
+
+    id: int
+    site: str
+    inbox: str
+    host: str
+    activity_type: str
+    body: bytes
+    attempts: int  # counted when claimed, so that an attempt that kills the process counts too
+    first_attempt_at: datetime | None
+    scheme: Scheme | None  # what this peer accepted last, None when it was never asked
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """A remote actor who gets our posts (`accepted`) or waits for the owner's word (`pending`)."""
+
+    site: str
+    actor_id: str
+    handle: str
+    inbox: str
+    shared_inbox: str | None
+    state: str
+    followed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteActor:
+    """Someone else's actor as their server last showed it to us."""
+
+    id: str
+    type: str
+    handle: str
+    inbox: str
+    shared_inbox: str | None = None
+    name: str = ""
+    url: str | None = None
+    icon: str | None = None
+    moved_to: str | None = None
+    also_known_as: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteKey:
+    """A public key that speaks for `actor_id`; `pem` is SPKI."""
+
+    id: str
+    actor_id: str
+    pem: str
+
+
+# ── answers of other servers ─────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A server answered. Header names are lower case; `body` is decompressed and within its limit.
+
+    `url` is the final one after redirects; `moved_to` is it too when every redirect on the way was
+    permanent (301, 308), else `None`. `retry_after` is clamped to six hours.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    body: bytes = b""
+    url: str = ""
+    moved_to: str | None = None
+    retry_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """No usable answer: `why` is a short phrase for people: ``connection refused``, ``no answer in 10 s``."""
+
+    why: str
+
+
+Outcome = Answered | Unreachable
