@@ -1,0 +1,1 @@
+"""What ActivityPub servers say to each other: ids, documents, discovery, parsing, signatures; no I/O."""

@@ -1,0 +1,70 @@
+"""The HTML of a note around the author's own: title, link and hashtags."""
+
+import unicodedata
+from collections.abc import Iterable
+from html import escape
+from urllib.parse import unquote
+
+MAX_HASHTAG = 100
+MAX_SHOWN_URL = 60
+
+
+def compose_content(title: str, page_url: str | None, body_html: str, tags: Iterable[tuple[str, str]]) -> str:
+    """Compose a note's HTML: a linked title, the body, a link to the page, and the hashtags.
+
+    `tags` are (name without `#`, href). Mastodon makes its preview card of the first link, which the title
+    sees to; `rel="tag"` keeps hashtags from becoming one.
+    """
+    parts = (_title_html(title, page_url), body_html, _link_html(page_url), _tags_html(tags))
+    return "".join(part for part in parts if part)
+
+
+def hashtag(label: str) -> str | None:
+    """Turn a category such as “Web Dev” into the name of a hashtag, `WebDev`; `None` when nothing is left.
+
+    Several words are joined in CamelCase, which screen readers can tell apart. Digits alone are no hashtag.
+    """
+    plain = unicodedata.normalize("NFC", label).replace("'", "").replace("’", "")
+    words = "".join(c if _in_hashtag(c) else " " for c in plain).split()
+    name = words[0] if len(words) == 1 else "".join(word[0].upper() + word[1:] for word in words)
+    name = name.strip("_")[:MAX_HASHTAG]
+    return name if any(c.isalpha() or c == "_" for c in name) else None
+
+
+def _in_hashtag(character: str) -> bool:
+    # Marks too, for Indic scripts, Thai and Arabic write vowels with them; but none that styles an emoji.
+    kind = unicodedata.category(character)
+    is_mark = kind in ("Mn", "Mc") and not "\ufe00" <= character <= "\ufe0f"
+    return character == "_" or is_mark or kind[0] == "L" or character.isdecimal()
+
+
+def link_html(url: str) -> str:
+    """Write a profile field's value that links to the owner's page, which verifies it by linking back."""
+    return f'<a href="{escape(url)}" rel="me nofollow noopener" translate="no">{escape(_shown_url(url))}</a>'
+
+
+def _title_html(title: str, page_url: str | None) -> str:
+    if not title:
+        return ""
+    if page_url is None:
+        return f"<p><strong>{escape(title)}</strong></p>"
+    return f'<p><a href="{escape(page_url)}">{escape(title)}</a></p>'
+
+
+def _link_html(page_url: str | None) -> str:
+    return f'<p><a href="{escape(page_url)}">{escape(_shown_url(page_url))}</a></p>' if page_url else ""
+
+
+def _tags_html(tags: Iterable[tuple[str, str]]) -> str:
+    anchors = [
+        f'<a href="{escape(href)}" class="mention hashtag" rel="tag">#<span>{escape(name)}</span></a>'
+        for name, href in tags
+    ]
+    return f"<p>{' '.join(anchors)}</p>" if anchors else ""
+
+
+def _shown_url(url: str) -> str:
+    bare = url.partition("://")[2] or url
+    readable = unquote(bare)
+    shown = (readable if readable.isprintable() else bare).rstrip("/")
+    return shown if len(shown) <= MAX_SHOWN_URL else shown[: MAX_SHOWN_URL - 1] + "…"

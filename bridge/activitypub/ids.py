@@ -1,0 +1,147 @@
+"""Every URL this bridge answers at, and the ids it mints: all of them derived, none of them drawn by lot."""
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+# First path parts below /ap/ that are the bridge's own. "inbox" and "instance" exist; the others are what
+# FEP-3b86 and Threads' operators expect there, kept free so that no site has to be renamed for them.
+RESERVED_SITE_KEYS = frozenset({"about", "authorize_interaction", "inbox", "instance", "intents", "outbox"})
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """The URLs below one public base URL; `site` is a key in config.toml, an `…_id` the last path part."""
+
+    base_url: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
+
+    @property
+    def host(self) -> str:
+        """Return the host (and port, when it is not the default one) that these URLs live on."""
+        return urlsplit(self.base_url).netloc
+
+    # ── actors and their collections ──
+
+    def actor(self, site: str) -> str:
+        return f"{self.base_url}/ap/{site}"
+
+    def inbox(self, site: str) -> str:
+        return f"{self.actor(site)}/inbox"
+
+    def outbox(self, site: str) -> str:
+        return f"{self.actor(site)}/outbox"
+
+    def followers(self, site: str) -> str:
+        return f"{self.actor(site)}/followers"
+
+    def following(self, site: str) -> str:
+        return f"{self.actor(site)}/following"
+
+    def featured(self, site: str) -> str:
+        return f"{self.actor(site)}/featured"
+
+    def tags(self, site: str) -> str:
+        return f"{self.actor(site)}/tags"
+
+    def collection_page(self, collection: str, number: int) -> str:
+        """Return the id of a collection's page, counted from 1.
+
+        A path and no query: servers disagree on whether a signed GET covers the query string.
+        """
+        return f"{collection}/pages/{number}"
+
+    # ── objects and activities ──
+
+    def post(self, site: str, post_id: str) -> str:
+        return f"{self.actor(site)}/posts/{post_id}"
+
+    def replies(self, site: str, post_id: str) -> str:
+        return f"{self.post(site, post_id)}/replies"
+
+    def likes(self, site: str, post_id: str) -> str:
+        return f"{self.post(site, post_id)}/likes"
+
+    def shares(self, site: str, post_id: str) -> str:
+        return f"{self.post(site, post_id)}/shares"
+
+    def context(self, site: str, post_id: str) -> str:
+        return f"{self.post(site, post_id)}/context"
+
+    def activity(self, site: str, activity_id: str) -> str:
+        return f"{self.actor(site)}/activities/{activity_id}"
+
+    def authorization(self, site: str, authorization_id: str) -> str:
+        """Return the id of the stamp that approves a quote (FEP-044f) or a listing (FEP-7aa9)."""
+        return f"{self.actor(site)}/authorizations/{authorization_id}"
+
+    # ── the bridge itself ──
+
+    @property
+    def shared_inbox(self) -> str:
+        return f"{self.base_url}/ap/inbox"
+
+    @property
+    def instance(self) -> str:
+        return f"{self.base_url}/ap/instance"
+
+    def rsa_key(self, actor: str) -> str:
+        return f"{actor}#main-key"
+
+    def ed25519_key(self, actor: str) -> str:
+        return f"{actor}#ed25519-key"
+
+    # ── pages for people, which never share a URL with a document ──
+
+    def page(self, post_id: str) -> str:
+        """Return the URL that redirects to the post's page on the owner's site."""
+        return f"{self.base_url}/r/{post_id}"
+
+    def profile(self, user: str) -> str:
+        return f"{self.base_url}/@{user}"
+
+    def feed_page(self, site: str) -> str:
+        return f"{self.actor(site)}/feed"
+
+    def tag(self, site: str, name: str) -> str:
+        """Return the page that lists a site's posts with one hashtag; `name` comes without its `#`."""
+        return f"{self.actor(site)}/tagged/{quote(name, safe='')}"
+
+    def media(self, site: str, path: str) -> str:
+        """Return where the bridge serves a picture from a folder that has no website of its own."""
+        return f"{self.actor(site)}/media/{quote(path.lstrip('/'))}"
+
+    def picture(self, site: str, name: str) -> str:
+        """Return where the bridge serves a profile's icon or header."""
+        return f"{self.actor(site)}/pictures/{quote(name)}"
+
+    @property
+    def privacy(self) -> str:
+        return f"{self.base_url}/ap/about/privacy"
+
+
+def mint_post_id(site: str, identity: str, generation: int = 1) -> str:
+    """Derive a post's id from what the source calls it, so that a lost database yields the same ids again.
+
+    A deleted id is never used again (Mastodon refuses it for ever): what comes back is generation 2.
+    """
+    digest = _digest(16, site, identity)
+    return digest if generation < 2 else f"{digest}-{generation}"
+
+
+def mint_activity_id(site: str, activity_type: str, object_id: str, version: str = "") -> str:
+    """Derive an activity's id from what it says, so that saying it twice is saying it once.
+
+    `version` tells apart what may rightly be said again of one object: the moment of an edit, say.
+    """
+    return f"{activity_type.lower()}-{_digest(26, site, activity_type, object_id, version)}"
+
+
+def _digest(length: int, *parts: str) -> str:
+    encoded = [part.encode(errors="surrogatepass") for part in parts]  # a file's name may be no UTF-8
+    # Each part is preceded by its length, so that ("a", "bc") and ("ab", "c") differ.
+    spelled = b"".join(b"%d:%b" % (len(part), part) for part in encoded)
+    return base64.b32encode(hashlib.sha256(spelled).digest()).decode().lower()[:length]

@@ -1,0 +1,389 @@
+"""Bytes from outside become our types here, or an error: plain JSON, never JSON-LD.
+
+No context is expanded and none is fetched, so a document means what its literal keys say (SECURITY A16).
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bridge.activitypub.values import (
+    Document,
+    as_list,
+    get_id,
+    get_ids,
+    get_text,
+    get_time,
+    get_url,
+    load_object,
+    only,
+)
+from bridge.addresses import host_of, same_origin
+from bridge.errors import BadActivity, BadDocument
+from bridge.model import PUBLIC, RemoteActor, RemoteKey
+
+MAX_NAME = 100
+MAX_KEYS = 8
+MAX_PEM = 16_384
+
+ACTOR_TYPES = ("Person", "Service", "Application", "Group", "Organization")
+NOTE_TYPES = ("Note", "Article", "Page", "Question", "Image", "Video", "Audio", "Event", "Document")
+ACTIVITY_TYPES = (
+    *("Create", "Update", "Delete", "Undo", "Follow", "Accept", "Reject", "Like", "EmojiReact", "Dislike"),
+    *("Announce", "Block", "Flag", "Move", "Add", "Remove", "QuoteRequest", "FeatureRequest"),
+)
+
+_PUBLIC_SPELLINGS = frozenset({PUBLIC, "as:Public", "Public"})
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}")
+_SHORTCODE = re.compile(r":[\w@.+-]{1,100}:")
+_AS2_PROFILE = "https://www.w3.org/ns/activitystreams"
+
+
+# ── what we read ─────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """An activity as it arrived, its shape checked and nothing believed yet.
+
+    `id` is `None` when there is none, `actor` only in a FeatureRequest (FEP-7aa9 has none). `object_id` is
+    `None` when there is no object, one without id, or several; `object` is it when embedded.
+    """
+
+    id: str | None
+    type: str
+    actor: str | None
+    object_id: str | None
+    object_type: str | None
+    object: Document | None
+    target: str | None
+    instrument: str | None
+    to: tuple[str, ...]
+    cc: tuple[str, ...]
+    published: datetime | None
+    raw: Document
+
+    @property
+    def is_public(self) -> bool:
+        return _is_public(self.raw)
+
+    @property
+    def object_ids(self) -> tuple[str, ...]:
+        """Return the ids of all its objects: a Flag names an account and posts at once."""
+        return get_ids(self.raw.get("object"))
+
+    @property
+    def is_about_its_actor(self) -> bool:
+        """Tell whether it is an actor's own Update or Delete: from strangers, not worth fetching a key."""
+        return self.type in ("Update", "Delete") and self.actor is not None and self.object_id == self.actor
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyParts:
+    """What we take from someone's Note; `content` is their HTML, unsanitised.
+
+    `warning` is their content warning. `quotes` is the id of the post it quotes.
+    """
+
+    id: str
+    actor: str
+    in_reply_to: str | None
+    quotes: str | None
+    content: str
+    warning: str
+    published: datetime | None
+    url: str | None
+    is_public: bool
+    mentions: tuple[str, ...]
+    language: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LikeParts:
+    """A like; `emoji` is one emoji or `:shortcode:` where the server has reactions, else `None`."""
+
+    object_id: str | None
+    emoji: str | None
+
+
+def parse_activity(body: bytes) -> Activity:
+    """Read an activity from a request's body, whose size the caller has bounded.
+
+    Raises `BadActivity`, and nothing else, whatever the bytes.
+    """
+    try:
+        raw = load_object(body)
+    except ValueError as flaw:
+        raise BadActivity(f"The activity {flaw}.") from None
+    activity_type = _first_type(raw, ACTIVITY_TYPES)
+    if activity_type is None:
+        raise BadActivity("The activity has no type.")
+    embedded = only(raw.get("object"))
+    embedded = embedded if isinstance(embedded, dict) else None
+    return Activity(
+        id=_read_activity_id(raw),
+        type=activity_type,
+        actor=_read_actor_id(raw, activity_type),
+        object_id=get_id(raw.get("object")),
+        object_type=_first_type(embedded, (*NOTE_TYPES, *ACTOR_TYPES, *ACTIVITY_TYPES)) if embedded else None,
+        object=embedded,
+        target=get_id(raw.get("target")),
+        instrument=get_id(raw.get("instrument")),
+        to=get_ids(raw.get("to")),
+        cc=get_ids(raw.get("cc")),
+        published=get_time(raw.get("published")),
+        raw=raw,
+    )
+
+
+def parse_document(body: bytes, *, url: str) -> Document:
+    """Read a document fetched from `url`, or raise `BadDocument`; it says nothing yet about whose it is."""
+    try:
+        return load_object(body)
+    except ValueError as flaw:
+        raise BadDocument(f"The document at {url} {flaw}.") from None
+
+
+def is_activitypub(content_type: str | None) -> bool:
+    """Tell whether a response's Content-Type promises ActivityPub, by Mastodon's rule.
+
+    Anything laxer would take a file that someone uploaded to a server for that server's word (SECURITY A4).
+    """
+    media_type, *parameters = (part.strip() for part in (content_type or "").split(";"))
+    if media_type.lower() == "application/activity+json":
+        return True
+    profiles = (
+        value.strip()
+        for name, _, value in (p.partition("=") for p in parameters)
+        if name.lower() == "profile"
+    )
+    named = " ".join(profile.strip('"') for profile in profiles).split()
+    return media_type.lower() == "application/ld+json" and _AS2_PROFILE in named
+
+
+def parse_actor(doc: Mapping[str, Any], *, url: str) -> RemoteActor:
+    """Read the actor that `url` (the final one, after redirects) answered with.
+
+    Raises `BadDocument` when it is none, or when it speaks for another URL: then its `id` is what to fetch,
+    once (SECURITY A3). The handle is what the id proves; a `webfinger` property only claims.
+    """
+    actor_id = _own_id(doc, url)
+    actor_type = _first_type(doc, ACTOR_TYPES)
+    if actor_type not in ACTOR_TYPES:
+        raise BadDocument(
+            f"{actor_id} is no actor: its type is {get_text(doc.get('type'), 40) or 'missing'}."
+        )
+    inbox = get_url(doc.get("inbox"))
+    if inbox is None:
+        raise BadDocument(f"The actor {actor_id} has no inbox to deliver to.")
+    user = get_text(doc.get("preferredUsername"), MAX_NAME).replace("@", "").replace(" ", "")
+    if not user:
+        raise BadDocument(f"The actor {actor_id} has no preferredUsername, so it has no handle.")
+    endpoints = doc.get("endpoints")
+    shared = endpoints.get("sharedInbox") if isinstance(endpoints, dict) else None
+    return RemoteActor(
+        id=actor_id,
+        type=actor_type,
+        handle=f"@{user}@{host_of(actor_id)}",
+        inbox=inbox,
+        shared_inbox=get_url(shared) or get_url(doc.get("sharedInbox")),
+        name=get_text(doc.get("name"), MAX_NAME) or user,
+        url=get_url(doc.get("url")),
+        icon=get_url(doc.get("icon")),
+        moved_to=get_url(doc.get("movedTo")),
+        also_known_as=get_ids(doc.get("alsoKnownAs"))[:50],
+    )
+
+
+def parse_keys(doc: Mapping[str, Any]) -> tuple[RemoteKey, ...]:
+    """Return the keys embedded in an actor's document, or the one that a key's own document is.
+
+    `pem` holds the text as given: PEM, or the multibase of a Multikey. A key whose owner is another than the
+    document's is left out; a key document's word about its owner counts for nothing until that actor's own
+    document lists the key (`listed_key_ids`).
+    """
+    given = (*as_list(doc.get("publicKey")), *as_list(doc.get("assertionMethod")))
+    actor_id = get_id(doc)
+    if not given:
+        key = _read_key(doc, get_id(doc.get("owner")) or get_id(doc.get("controller")))
+        return (key,) if key else ()
+    keys = (_read_key(key, actor_id) for key in given[:MAX_KEYS] if isinstance(key, dict))
+    return tuple(key for key in keys if key)
+
+
+def listed_key_ids(doc: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the ids of the keys an actor's document lists, embedded or by reference."""
+    given = (*as_list(doc.get("publicKey")), *as_list(doc.get("assertionMethod")))
+    return get_ids(list(given[:MAX_KEYS]))
+
+
+def parse_reply(obj: Mapping[str, Any]) -> ReplyParts:
+    """Read someone's Note, or whatever else servers reply with; raises `BadDocument` when it is no post."""
+    object_id, actor = _web_id(obj), get_id(obj.get("attributedTo"))
+    if _first_type(obj, NOTE_TYPES) not in NOTE_TYPES or object_id is None:
+        raise BadDocument(f"{get_id(obj) or 'An object without id'} is no post.")
+    if actor is None:
+        raise BadDocument(f"The post {object_id} does not name its one author.")
+    return ReplyParts(
+        id=object_id,
+        actor=actor,
+        in_reply_to=get_id(obj.get("inReplyTo")),
+        quotes=_read_quote(obj),
+        content=_read_content(obj),
+        warning=get_text(obj.get("summary"), 500),
+        published=get_time(obj.get("published")),
+        url=get_url(obj.get("url")),
+        is_public=_is_public(obj),
+        mentions=_read_mentions(obj),
+        language=_read_language(obj),
+    )
+
+
+def is_vote(obj: Mapping[str, Any]) -> bool:
+    """Tell whether a Note is a vote in a poll, which has a name instead of content, and no reply."""
+    return bool(obj.get("name")) and not _read_content(obj) and obj.get("inReplyTo") is not None
+
+
+def parse_like(activity: Activity) -> LikeParts:
+    """Read a Like or EmojiReact; Misskey says its emoji in `content` and `_misskey_reaction`."""
+    emoji = get_text(activity.raw.get("content"), 128) or get_text(activity.raw.get("_misskey_reaction"), 128)
+    return LikeParts(activity.object_id, emoji if _is_emoji(emoji) else None)
+
+
+# ── who may say what ─────────────────────────────────────────────────────────────────────────────
+
+# What these say twice is said once, and all of it is bound to the signer, so nothing hangs on an id.
+_MAY_LACK_ID = frozenset({"Undo", "Accept", "Reject"})
+
+
+def binding_error(activity: Activity, signer: str) -> str | None:
+    """Say why `signer`, whose signature is verified, may not say this activity; `None` when it may.
+
+    Everything that cannot be compared counts as different (SECURITY A1, A2). It remains for the store to
+    touch only rows that belong to `signer`.
+    """
+    if activity.actor != signer and (activity.actor, activity.type) != (None, "FeatureRequest"):
+        return f"It is signed by {signer} but says to come from {activity.actor}."
+    if activity.id is None and activity.type not in _MAY_LACK_ID:
+        return f"The {activity.type} has no id."
+    if activity.id is not None and not same_origin(activity.id, signer):
+        return f"The id {activity.id} is not on the server of {signer}."
+    return _object_error(activity, signer)
+
+
+def _object_error(activity: Activity, signer: str) -> str | None:
+    named = activity.object_id
+    if activity.type == "Move" and named != signer:
+        return f"{signer} may move itself only."
+    if activity.type == "Undo":
+        return _undo_error(activity, signer)
+    if activity.type not in ("Create", "Update", "Delete") or named == signer:
+        return None
+    if named is None or not same_origin(named, signer):
+        return f"The object {named} is not on the server of {signer}."
+    return _author_error(activity, signer)
+
+
+def _undo_error(activity: Activity, signer: str) -> str | None:
+    undone = activity.object or {}
+    if "actor" in undone and get_id(undone["actor"]) != signer:
+        return f"{signer} may not undo what someone else did."
+    return None
+
+
+def _author_error(activity: Activity, signer: str) -> str | None:
+    if activity.object is None:
+        return None
+    # The Tombstone in a Delete seldom names its author; whatever is created or updated has to.
+    if activity.type == "Delete" and "attributedTo" not in activity.object:
+        return None
+    if get_id(activity.object.get("attributedTo")) != signer:
+        return f"The object {activity.object_id} is not attributed to {signer} alone."
+    return None
+
+
+# ── parts of a document ──────────────────────────────────────────────────────────────────────────
+
+
+def _read_activity_id(raw: Document) -> str | None:
+    if raw.get("id") is None:
+        return None
+    found = get_id(raw["id"]) if isinstance(raw["id"], str) else None
+    if found is None:
+        raise BadActivity("The activity's id is no usable string.")
+    return found
+
+
+def _read_actor_id(raw: Document, activity_type: str) -> str | None:
+    if raw.get("actor") is None and activity_type == "FeatureRequest":
+        return None
+    actor = get_id(raw.get("actor"))
+    if actor is None:
+        raise BadActivity(f"The {activity_type} does not name exactly one actor.")
+    return actor
+
+
+def _own_id(doc: Mapping[str, Any], url: str) -> str:
+    claimed = _web_id(doc)
+    if claimed is None:
+        raise BadDocument(f"The document at {url} has no id that is a web address.")
+    if claimed not in (url, url.partition("#")[0]):
+        raise BadDocument(f"The document at {url} calls itself {claimed}; only what stands there counts.")
+    return claimed
+
+
+def _web_id(doc: Mapping[str, Any]) -> str | None:
+    found = doc.get("id")
+    return get_url(found) if isinstance(found, str) else None
+
+
+def _read_key(doc: Mapping[str, Any], actor_id: str | None) -> RemoteKey | None:
+    key_id, owner = get_id(doc.get("id")), get_id(doc.get("owner")) or get_id(doc.get("controller"))
+    material = doc.get("publicKeyPem") or doc.get("publicKeyMultibase")
+    if not isinstance(material, str) or len(material) > MAX_PEM or key_id is None or actor_id is None:
+        return None
+    if owner != actor_id or not same_origin(key_id, actor_id):
+        return None
+    return RemoteKey(id=key_id, actor_id=actor_id, pem=material)
+
+
+def _read_content(obj: Mapping[str, Any]) -> str:
+    translations = obj.get("contentMap")
+    candidates = [obj.get("content"), *(translations.values() if isinstance(translations, dict) else ())]
+    return next((text for text in candidates if isinstance(text, str) and text), "")
+
+
+def _read_language(obj: Mapping[str, Any]) -> str | None:
+    translations = obj.get("contentMap")
+    first = next(iter(translations), None) if isinstance(translations, dict) else None
+    return first if isinstance(first, str) and _LANGUAGE.fullmatch(first) else None
+
+
+def _read_mentions(obj: Mapping[str, Any]) -> tuple[str, ...]:
+    tags = [tag for tag in as_list(obj.get("tag")) if isinstance(tag, dict) and tag.get("type") == "Mention"]
+    return get_ids([tag.get("href") for tag in tags])
+
+
+def _read_quote(obj: Mapping[str, Any]) -> str | None:
+    spellings = (obj.get(key) for key in ("quote", "quoteUrl", "quoteUri", "_misskey_quote"))
+    return next((found for found in map(get_id, spellings) if found), None)
+
+
+def _first_type(doc: Mapping[str, Any], known: tuple[str, ...]) -> str | None:
+    types = [item for item in as_list(doc.get("type")) if isinstance(item, str) and 0 < len(item) <= MAX_NAME]
+    return next((item for item in types if item in known), types[0] if types else None)
+
+
+def _is_public(doc: Mapping[str, Any]) -> bool:
+    return not _PUBLIC_SPELLINGS.isdisjoint((*get_ids(doc.get("to")), *get_ids(doc.get("cc"))))
+
+
+def _is_emoji(text: str) -> bool:
+    if _SHORTCODE.fullmatch(text):
+        return True
+    # Letters would let a stranger write a message where a reaction is shown; ℹ is a letter to Unicode.
+    lettered = any(unicodedata.category(c).startswith("L") and c != "\u2139" for c in text)
+    return 0 < len(text) <= 16 and not text.isascii() and not lettered and " " not in text
