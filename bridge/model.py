@@ -71,12 +71,16 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Harvest:
-    """What one successful look at a source yielded, in the source's own order."""
+    """What one successful look at a source yielded, in the source's own order.
+
+    `unreadable` are the guids of writing that is there but could not be read this time: it is not gone.
+    """
 
     entries: tuple[Entry, ...]
     problems: tuple[Problem, ...] = ()
     title: str = ""
     language: str | None = None
+    unreadable: tuple[str, ...] = ()
 
 
 class PostState(StrEnum):
@@ -129,11 +133,40 @@ class Delivery:
     site: str
     inbox: str
     host: str
-    activity_type: str
+    type: str  # of the activity
+    object_uri: str
     body: bytes
-    attempts: int  # counted when claimed, so that an attempt that kills the process counts too
-    first_attempt_at: datetime | None
-    scheme: Scheme | None  # what this peer accepted last, None when it was never asked
+    attempts: int  # this one included: counted when claimed, so that one that kills the process counts
+    first_attempt_at: datetime
+    losses: int  # how often a worker died with it
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The inbox took it. That proves nothing about what the server did afterwards, and nobody can know."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """It is sent again at `due_at`."""
+
+    due_at: datetime
+    reason: str
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """It is given up. `gone`: the inbox may be, so whoever is behind it is to be looked at first."""
+
+    reason: str
+    status: int | None = None
+    gone: bool = False
+
+
+Decision = Delivered | Retry | Drop
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +179,7 @@ class Follower:
     inbox: str
     shared_inbox: str | None
     state: str
+    follow_id: str | None
     followed_at: datetime
 
 

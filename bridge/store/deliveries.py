@@ -1,0 +1,384 @@
+"""Deliveries: fanned out with the activity, claimed by lease, settled with a reason people can read."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    union,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Row
+
+from bridge.model import Decision, Delivered, Delivery, DeliveryState, Drop, Retry
+from bridge.store import leases, schema
+from bridge.store.engine import Tx
+
+_table = schema.deliveries
+_columns = _table.c
+_pending = _columns.state == DeliveryState.PENDING
+
+FAST, SLOW, SUSPECT = "fast", "slow", "suspect"
+"""Lanes: hosts that answer; hosts that lately did not; deliveries that workers died with."""
+
+SUSPECT_AFTER = 3  # losses, after which a delivery runs alone
+QUARANTINE_AFTER = 5
+
+
+@dataclass(frozen=True, slots=True)
+class NewActivity:
+    """An activity about to be stored with its exact bytes."""
+
+    site: str
+    uri: str
+    type: str
+    object_uri: str
+    body: bytes
+    post_pk: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryReport:
+    """A delivery as its owner wants to see it."""
+
+    id: int
+    site: str
+    type: str
+    object_uri: str
+    host: str
+    inbox: str
+    state: DeliveryState
+    attempts: int
+    status: int | None
+    reason: str | None
+    due_at: datetime
+    last_attempt_at: datetime | None
+    settled_at: datetime | None
+
+
+# ── publishing side ───────────────────────────────────────────────────────────────────────────────
+
+
+def add_activity(tx: Tx, new: NewActivity, *, now: datetime) -> int:
+    """Store an activity and return its row's key."""
+    values = {name: getattr(new, name) for name in NewActivity.__slots__}
+    statement = insert(schema.activities).values(**values, created_at=now)
+    pk: int = tx.execute(statement.returning(schema.activities.c.pk)).scalar_one()
+    return pk
+
+
+def has_activity(tx: Tx, uri: str) -> bool:
+    """Say whether an activity of this id was stored before."""
+    return tx.execute(select(literal(1)).where(schema.activities.c.uri == uri)).first() is not None
+
+
+def activity_body(tx: Tx, uri: str) -> bytes | None:
+    """Return an activity's newest bytes."""
+    columns = schema.activities.c
+    newest = select(columns.body).where(columns.uri == uri).order_by(columns.pk.desc()).limit(1)
+    body: bytes | None = tx.scalar(newest)
+    return body
+
+
+def fan_out(
+    tx: Tx, activity_pk: int, new: NewActivity, *, now: datetime, leave_out: Collection[str] = ()
+) -> int:
+    """Queue one delivery per distinct (shared) inbox of everyone the activity concerns; return how many.
+
+    Creates go to the followers; Updates and Deletes of a post also to everyone who replied, liked or
+    boosted, and a Delete to every inbox that ever took the post, or remote copies would rot.
+    Inboxes whose Create waits unsent are left out of Updates: `merge_into_create` has changed it.
+    """
+    audience = union(*_audiences(new)).subquery()
+    unsent = exists().where(
+        _columns.inbox == audience.c.inbox, _columns.object_uri == new.object_uri, *_unsent_create()
+    )
+    chosen = select(audience.c.inbox, audience.c.host).where(~unsent, audience.c.inbox.not_in(leave_out))
+    return _enqueue(tx, activity_pk, new, chosen.subquery(), now=now)
+
+
+def deliver_to(tx: Tx, activity_pk: int, new: NewActivity, inbox: str, host: str, *, now: datetime) -> int:
+    """Queue an activity for one inbox."""
+    target = select(literal(inbox).label("inbox"), literal(host).label("host")).subquery()
+    return _enqueue(tx, activity_pk, new, target, now=now)
+
+
+def is_waiting(tx: Tx, type_: str, object_uri: str, inbox: str) -> bool:
+    """Say whether such an activity is on its way to an inbox already."""
+    same = (_pending, _columns.type == type_, _columns.object_uri == object_uri, _columns.inbox == inbox)
+    return tx.execute(select(_columns.id).where(*same)).first() is not None
+
+
+def merge_into_create(tx: Tx, new_create: NewActivity, *, now: datetime) -> int:
+    """Let every Create of the object that was never tried carry the object's new content instead."""
+    waiting = and_(_columns.object_uri == new_create.object_uri, *_unsent_create())
+    if not tx.scalar(select(func.count()).where(waiting)):
+        return 0
+    newer = add_activity(tx, new_create, now=now)
+    return tx.execute(update(_table).where(waiting).values(activity_pk=newer)).rowcount
+
+
+def unsent_inboxes(tx: Tx, object_uri: str) -> list[str]:
+    """Return the inboxes that were never even tried with the object: they need not hear of its end."""
+    unsent = select(_columns.inbox).where(_columns.object_uri == object_uri, *_unsent_create())
+    return list(tx.scalars(unsent))
+
+
+def supersede(tx: Tx, object_uri: str, types: Collection[str], reason: str, *, now: datetime) -> int:
+    """Drop what is still queued about an object because something newer says it all."""
+    queued = and_(_pending, ~_columns.leased, _columns.object_uri == object_uri, _columns.type.in_(types))
+    values = {"state": DeliveryState.DROPPED, "reason": reason, "settled_at": now}
+    return tx.execute(update(_table).where(queued).values(values)).rowcount
+
+
+def _unsent_create() -> tuple[ColumnElement[bool], ...]:
+    return _pending, ~_columns.leased, _columns.type == "Create", _columns.attempts == 0
+
+
+def _audiences(new: NewActivity) -> Iterable[Select[Any]]:
+    people, actors, said = schema.followers.c, schema.remote_actors.c, schema.interactions.c
+    target = func.coalesce(people.shared_inbox, people.inbox).label("inbox")
+    yield select(target, people.host).where(people.site == new.site, people.state == "accepted")
+    if new.post_pk is None or new.type == "Create":
+        return
+    theirs = func.coalesce(actors.shared_inbox, actors.inbox).label("inbox")
+    spoke = schema.remote_actors.join(schema.interactions, actors.id == said.actor_id)
+    yield select(theirs, actors.host).select_from(spoke).where(said.post_pk == new.post_pk)
+    if new.type == "Delete":
+        took = _columns.state == DeliveryState.DELIVERED
+        yield select(_columns.inbox, _columns.host).where(_columns.object_uri == new.object_uri, took)
+
+
+def _enqueue(tx: Tx, activity_pk: int, new: NewActivity, target: Any, *, now: datetime) -> int:
+    """One INSERT … SELECT; a failing host's deliveries start in the slow lane, after its breaker."""
+    peers = schema.peers.c
+    held = case((peers.open_until > now, peers.open_until), else_=now)
+    lane = case((peers.failures > 0, SLOW), else_=FAST)
+    rows = (
+        select(
+            literal(activity_pk), literal(new.site), target.c.inbox, target.c.host, literal(new.type),
+            literal(new.object_uri), lane, held,
+        ).distinct().select_from(target.outerjoin(schema.peers, peers.host == target.c.host))
+    )  # fmt: skip
+    names = ["activity_pk", "site", "inbox", "host", "type", "object_uri", "lane", "due_at"]
+    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(_table).from_select(names, rows.where(literal(1) == 1))
+    return tx.execute(statement.on_conflict_do_nothing()).rowcount
+
+
+# ── sending side ──────────────────────────────────────────────────────────────────────────────────
+
+
+def claim(
+    tx: Tx, limit: int, *, lane: str, busy: Collection[str], per_host: int, now: datetime
+) -> list[Delivery]:
+    """Lease due deliveries of a lane, at most `per_host` of a host and none of the `busy` hosts.
+
+    Within an inbox an object's news keeps its order, and nothing overtakes the first try of an Accept
+    to the same host (Mastodon drops posts of actors nobody there follows yet).
+    """
+    chosen = _due(limit, lane=lane, busy=busy, per_host=per_host, now=now)
+    counted = {
+        "attempts": _columns.attempts + 1,
+        "first_attempt_at": func.coalesce(_columns.first_attempt_at, now),
+        "last_attempt_at": now,
+        # Still leased when it is due again: the worker that held it died (SECURITY F9).
+        "losses": _columns.losses + case((_columns.leased, 1), else_=0),
+    }
+    rows = leases.take(tx, _table, chosen, now=now, also=counted)
+    bodies = _bodies(tx, {row.activity_pk for row in rows})
+    return [_delivery(row, bodies[row.activity_pk]) for row in rows]
+
+
+def _due(limit: int, *, lane: str, busy: Collection[str], per_host: int, now: datetime) -> Select[tuple[int]]:
+    earlier = _table.alias("earlier")
+    overtaken = exists().where(
+        earlier.c.state == DeliveryState.PENDING,
+        earlier.c.inbox == _columns.inbox,
+        earlier.c.object_uri == _columns.object_uri,
+        earlier.c.id < _columns.id,
+    )
+    accept = _table.alias("accept")
+    unaccepted = exists().where(
+        accept.c.state == DeliveryState.PENDING,
+        accept.c.host == _columns.host,
+        accept.c.type == "Accept",
+        or_(accept.c.attempts == 0, and_(accept.c.attempts == 1, accept.c.leased)),
+        accept.c.id < _columns.id,
+    )
+    due = (
+        select(_columns.id, _columns.host, _columns.due_at)
+        .where(_pending, _columns.lane == lane, _columns.due_at <= now, _columns.host.not_in(busy))
+        .where(~overtaken, or_(_columns.type == "Accept", ~unaccepted))
+        .order_by(_columns.due_at, _columns.id)
+        .limit(4 * limit)
+        .with_for_update(skip_locked=True)
+        .subquery()
+    )
+    place = func.row_number().over(partition_by=due.c.host, order_by=(due.c.due_at, due.c.id))
+    ranked = select(due.c.id, due.c.due_at, place.label("place")).subquery()
+    return select(ranked.c.id).where(ranked.c.place <= per_host).order_by(ranked.c.due_at).limit(limit)
+
+
+def settle(tx: Tx, decided: Sequence[tuple[Delivery, Decision]], *, now: datetime) -> None:
+    """Record how attempts went."""
+    delivered: dict[int, list[int]] = {}
+    for delivery, decision in decided:
+        match decision:
+            case Delivered(status):
+                delivered.setdefault(status, []).append(delivery.id)
+            case Retry(due_at, reason, status):
+                _mark(tx, [delivery.id], due_at=due_at, reason=reason, status=status, lane=_lane(delivery))
+            case Drop(reason, status):
+                dropped = {"state": DeliveryState.DROPPED, "settled_at": now}
+                _mark(tx, [delivery.id], reason=reason, status=status, **dropped)
+    for status, ids in delivered.items():
+        done = {"state": DeliveryState.DELIVERED, "settled_at": now, "reason": None}
+        _mark(tx, ids, status=status, **done)
+
+
+def _lane(delivery: Delivery) -> str:
+    return SUSPECT if delivery.losses >= SUSPECT_AFTER else SLOW
+
+
+def _mark(tx: Tx, ids: Sequence[int], **values: Any) -> None:
+    tx.execute(update(_table).where(_columns.id.in_(ids)).values(leased=False, **values))
+
+
+def release(tx: Tx, ids: Collection[int], *, now: datetime) -> None:
+    """Give back deliveries that were claimed but never begun; the attempt does not count."""
+    values = {"due_at": now, "leased": False, "attempts": _columns.attempts - 1}
+    tx.execute(update(_table).where(_columns.id.in_(ids)).values(values))
+
+
+def recover(tx: Tx, *, now: datetime) -> int:
+    """Make everything a dead worker held due at once; only when no other worker can be alive.
+
+    A delivery that several workers died with moves to the suspect lane, where it runs alone.
+    """
+    held = and_(_pending, _columns.leased)
+    suspect = case((_columns.losses >= SUSPECT_AFTER - 1, SUSPECT), else_=_columns.lane)
+    return tx.execute(update(_table).where(held).values(due_at=now, lane=suspect)).rowcount
+
+
+def hold_host(tx: Tx, host: str, until: datetime) -> None:
+    """Keep everything for a host back while its breaker is open."""
+    waiting = and_(_pending, _columns.host == host, ~_columns.leased)
+    held = case((_columns.due_at < until, until), else_=_columns.due_at)
+    tx.execute(update(_table).where(waiting).values(due_at=held, lane=SLOW))
+
+
+def flush_host(tx: Tx, host: str, *, now: datetime) -> None:
+    """A host answers again: send it what waited, at once."""
+    waiting = and_(_pending, _columns.host == host, ~_columns.leased, _columns.lane == SLOW)
+    tx.execute(update(_table).where(waiting).values(due_at=now, lane=FAST))
+
+
+def drop_inbox(tx: Tx, site: str, inbox: str, reason: str, *, now: datetime) -> int:
+    """Give up what is queued for an inbox whose last follower left."""
+    waiting = and_(_pending, _columns.site == site, _columns.inbox == inbox, ~_columns.leased)
+    values = {"state": DeliveryState.DROPPED, "reason": reason, "settled_at": now}
+    return tx.execute(update(_table).where(waiting).values(values)).rowcount
+
+
+# ── for the owner ─────────────────────────────────────────────────────────────────────────────────
+
+
+def counts(tx: Tx) -> dict[DeliveryState, int]:
+    """Return state → number of deliveries."""
+    rows = tx.execute(select(_columns.state, func.count()).group_by(_columns.state))
+    return {DeliveryState(state): number for state, number in rows}
+
+
+def next_due(tx: Tx) -> datetime | None:
+    """Return when the next pending delivery is due."""
+    due: datetime | None = tx.scalar(select(func.min(_columns.due_at)).where(_pending))
+    return due
+
+
+def report(
+    tx: Tx,
+    *,
+    object_uri: str | None = None,
+    host: str | None = None,
+    state: DeliveryState | None = None,
+    limit: int = 50,
+) -> list[DeliveryReport]:
+    """Return deliveries, newest first."""
+    query = select(_table).where(*_filters(object_uri, host, state)).order_by(_columns.id.desc()).limit(limit)
+    names = DeliveryReport.__slots__
+    return [
+        DeliveryReport(**{n: row._mapping[n] for n in names} | {"state": DeliveryState(row.state)})
+        for row in tx.execute(query)
+    ]
+
+
+def summary(tx: Tx, *, limit: int = 20) -> list[tuple[str, str, str, datetime, dict[DeliveryState, int]]]:
+    """Return (site, type, object, first queued, state → number) of the newest activities' deliveries."""
+    acts = schema.activities.c
+    newest = select(acts.pk).where(acts.pk.in_(select(_columns.activity_pk))).order_by(acts.pk.desc())
+    query = (
+        select(acts.pk, acts.site, acts.type, acts.object_uri, acts.created_at, _columns.state, func.count())
+        .join(_table, _columns.activity_pk == acts.pk)
+        .where(acts.pk.in_(newest.limit(limit)))
+        .group_by(acts.pk, acts.site, acts.type, acts.object_uri, acts.created_at, _columns.state)
+        .order_by(acts.pk.desc())
+    )
+    found: dict[int, tuple[str, str, str, datetime, dict[DeliveryState, int]]] = {}
+    for pk, site, kind, uri, created_at, state, number in tx.execute(query):
+        found.setdefault(pk, (site, kind, uri, created_at, {}))[4][DeliveryState(state)] = number
+    return list(found.values())
+
+
+def retry(
+    tx: Tx,
+    *,
+    ids: Collection[int] = (),
+    object_uri: str | None = None,
+    host: str | None = None,
+    now: datetime,
+) -> int:
+    """Send again now: dropped deliveries start afresh, pending ones stop waiting. Return how many."""
+    where = _filters(object_uri, host, None)
+    if ids:
+        where.append(_columns.id.in_(ids))
+    afresh = {"attempts": 0, "losses": 0, "first_attempt_at": None, "settled_at": None}
+    again = {"state": DeliveryState.PENDING, "due_at": now, "lane": FAST, **afresh}
+    undelivered = and_(_columns.state != DeliveryState.DELIVERED, ~_columns.leased)
+    return tx.execute(update(_table).where(undelivered, *where).values(again)).rowcount
+
+
+def purge(tx: Tx, *, before: datetime) -> int:
+    """Forget settled deliveries older than `before`; the activities stay."""
+    old = and_(_columns.state != DeliveryState.PENDING, _columns.settled_at < before)
+    return tx.execute(_table.delete().where(old)).rowcount
+
+
+def _filters(
+    object_uri: str | None, host: str | None, state: DeliveryState | None
+) -> list[ColumnElement[bool]]:
+    asked = ((_columns.object_uri, object_uri), (_columns.host, host), (_columns.state, state))
+    return [column == value for column, value in asked if value is not None]
+
+
+def _bodies(tx: Tx, pks: Collection[int]) -> dict[int, bytes]:
+    columns = schema.activities.c
+    rows = tx.execute(select(columns.pk, columns.body).where(columns.pk.in_(pks)))
+    return {row.pk: row.body for row in rows}
+
+
+def _delivery(row: Row[Any], body: bytes) -> Delivery:
+    names = [name for name in Delivery.__slots__ if name != "body"]
+    return Delivery(**{name: row._mapping[name] for name in names}, body=body)

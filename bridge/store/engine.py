@@ -1,0 +1,157 @@
+"""Opens the database, SQLite or PostgreSQL, so that a commit means the same on both."""
+
+import logging
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+
+from bridge.errors import StoreError
+
+log = logging.getLogger(__name__)
+
+Tx = Connection
+"""An open transaction. Outside this package it is only ever handed back to functions of this package."""
+
+BUSY_TIMEOUT = 10.0  # seconds a writer waits for another process's short transaction
+
+
+class Store:
+    """The database. `write()` and `read()` are the only ways in.
+
+    On SQLite one thread of a process writes at a time (`BEGIN IMMEDIATE` under a lock): waiting for a
+    lock in Python is fair and cheap, waiting inside SQLite is neither (SECURITY F5).
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._writer = threading.Lock() if engine.dialect.name == "sqlite" else None
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is one machine's embedded database."""
+        return self._writer is not None
+
+    @contextmanager
+    def write(self) -> Iterator[Tx]:
+        """Open a transaction that commits when the block ends and rolls back when it raises."""
+        if self._writer is None:
+            with self._engine.begin() as tx:
+                yield tx
+            return
+        with self._writer, self._engine.connect().execution_options(bridge_write=True) as tx, tx.begin():
+            yield tx
+
+    @contextmanager
+    def read(self) -> Iterator[Tx]:
+        """Open a transaction that only reads."""
+        with self._engine.connect() as tx:
+            yield tx
+
+    @contextmanager
+    def maintenance(self) -> Iterator[Tx]:
+        """Open a connection outside any transaction, for what SQLite refuses inside one (VACUUM)."""
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT", bridge_plain=True) as tx:
+            yield tx
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self._engine.dispose()
+
+
+def open_store(url: str) -> Store:
+    """Open the database at `url` (``sqlite:///path`` or ``postgresql://…``).
+
+    Raises:
+        StoreError: it cannot be reached or created; the message names it without its password.
+    """
+    parsed = make_url(url)
+    shown = parsed.render_as_string(hide_password=True)
+    try:
+        engine = (
+            _sqlite(Path(parsed.database or ""))
+            if parsed.get_backend_name() == "sqlite"
+            else _postgresql(url)
+        )
+        with engine.connect():
+            pass
+    except (DBAPIError, OSError) as error:
+        cause = getattr(error, "orig", None) or error
+        raise StoreError(f"{shown}: cannot open the database: {str(cause).strip()}") from error
+    return Store(engine)
+
+
+def _postgresql(url: str) -> Engine:
+    parsed = make_url(url).set(drivername="postgresql+psycopg")
+    return create_engine(parsed, pool_size=5, max_overflow=10, pool_pre_ping=True)
+
+
+def _sqlite(path: Path) -> Engine:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _keep_private(path)
+    module = sqlite_module()
+    journal = "WAL" if wal_is_safe(module.sqlite_version) else "DELETE"
+    if journal == "DELETE":
+        log.warning(
+            "SQLite %s may lose committed rows in WAL mode (fixed in 3.51.3): using journal_mode=DELETE, "
+            "which is safe and a little slower.",
+            module.sqlite_version,
+        )
+    engine = create_engine(
+        f"sqlite:///{path}", module=module, connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False}
+    )
+    event.listen(engine, "connect", _on_connect(journal))
+    event.listen(engine, "begin", _on_begin)
+    return engine
+
+
+def _keep_private(path: Path) -> None:
+    """The database holds the private keys: nobody else on the machine may read it."""
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    elif path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+
+
+def sqlite_module() -> ModuleType:
+    """Return the newest SQLite binding at hand: pysqlite3 where it has a wheel, else Python's own."""
+    try:
+        from pysqlite3 import dbapi2
+    except ImportError:
+        return sqlite3
+    assert isinstance(dbapi2, ModuleType)
+    return dbapi2
+
+
+def wal_is_safe(version: str) -> bool:
+    """Say whether this SQLite has the fix for the WAL-reset bug: 3.51.3, or a back-port to 3.50 or 3.44."""
+    numbers = tuple(int(part) for part in version.split("."))
+    return numbers >= (3, 51, 3) or (3, 50, 7) <= numbers < (3, 51) or (3, 44, 6) <= numbers < (3, 45)
+
+
+def _on_connect(journal: str):  # type: ignore[no-untyped-def]  # SQLAlchemy's listeners are untyped
+    def configure(connection, _record) -> None:  # type: ignore[no-untyped-def]
+        connection.isolation_level = None  # we say BEGIN ourselves, below
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA journal_mode={journal}")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    return configure
+
+
+def _on_begin(tx: Connection) -> None:
+    # A deferred BEGIN that later writes gets SQLITE_BUSY at once, whatever the timeout (SECURITY F5).
+    options = tx.get_execution_options()
+    if options.get("bridge_plain"):
+        return
+    immediate = options.get("bridge_write")
+    tx.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

@@ -1,0 +1,96 @@
+"""Who we are on the fediverse: base URL, sites, handles and keys, written at the first run and then fixed."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import func, insert, select, update
+
+from bridge.store import schema
+from bridge.store.engine import Tx
+
+INSTANCE = ""
+"""The owner of the instance actor's keys."""
+
+
+def base_url(tx: Tx) -> str | None:
+    """Return the base URL of the first run, `None` in an empty database."""
+    return get_meta(tx, "base_url")
+
+
+def get_meta(tx: Tx, key: str) -> str | None:
+    """Return one fact about this installation."""
+    return tx.scalar(select(schema.meta.c.value).where(schema.meta.c.key == key))
+
+
+def set_meta(tx: Tx, key: str, value: str) -> None:
+    """Record one fact about this installation."""
+    if not tx.execute(update(schema.meta).where(schema.meta.c.key == key).values(value=value)).rowcount:
+        tx.execute(insert(schema.meta).values(key=key, value=value))
+
+
+def revision(tx: Tx) -> int:
+    """Return a number that grows whenever something public changes."""
+    return int(get_meta(tx, "revision") or 0)
+
+
+def touch(tx: Tx) -> None:
+    """Say that something public changed: what the web process remembers is stale."""
+    set_meta(tx, "revision", str(revision(tx) + 1))
+
+
+def handles(tx: Tx) -> dict[str, str]:
+    """Return site key → handle, as fixed at each site's first run."""
+    return {row.key: row.handle for row in tx.execute(select(schema.sites))}
+
+
+def add_site(tx: Tx, key: str, handle: str, *, now: datetime) -> None:
+    """Fix a new site's key and handle for good."""
+    tx.execute(insert(schema.sites).values(key=key, handle=handle, created_at=now, updated_at=now))
+
+
+def profile(tx: Tx, key: str) -> tuple[str | None, datetime, datetime]:
+    """Return (hash of the actor as last announced, created, last changed) of a site."""
+    columns = schema.sites.c
+    row = tx.execute(
+        select(columns.profile_hash, columns.created_at, columns.updated_at).where(columns.key == key)
+    ).one()
+    return row.profile_hash, row.created_at, row.updated_at
+
+
+def set_profile(tx: Tx, key: str, profile_hash: str, *, now: datetime) -> None:
+    """Record that a site's actor changed."""
+    values = {"profile_hash": profile_hash, "updated_at": now}
+    tx.execute(update(schema.sites).where(schema.sites.c.key == key).values(values))
+    touch(tx)
+
+
+def private_keys(tx: Tx) -> Mapping[tuple[str, str], str]:
+    """Return (owner, algorithm) → private key PEM."""
+    rows = tx.execute(select(schema.keys))
+    return {(row.owner, row.algorithm): row.private_pem for row in rows}
+
+
+def add_key(tx: Tx, owner: str, algorithm: str, private_pem: str, *, now: datetime) -> None:
+    """Store a key pair; an owner's key of an algorithm can be added once and never replaced."""
+    row = {"owner": owner, "algorithm": algorithm, "private_pem": private_pem, "created_at": now}
+    tx.execute(insert(schema.keys).values(row))
+
+
+def follower_counts(tx: Tx) -> dict[str, int]:
+    """Return site key → number of accepted followers."""
+    columns = schema.followers.c
+    query = select(columns.site, func.count()).where(columns.state == "accepted").group_by(columns.site)
+    return {row[0]: row[1] for row in tx.execute(query)}
+
+
+def beat(tx: Tx, role: str, detail: str, *, now: datetime) -> None:
+    """Record that a process is alive."""
+    table = schema.heartbeats
+    values = {"beat_at": now, "detail": detail}
+    if not tx.execute(update(table).where(table.c.role == role).values(values)).rowcount:
+        tx.execute(insert(table).values(role=role, **values))
+
+
+def heartbeats(tx: Tx) -> dict[str, datetime]:
+    """Return role → when it was last known to be alive."""
+    return {row.role: row.beat_at for row in tx.execute(select(schema.heartbeats))}

@@ -1,0 +1,156 @@
+"""The inbox: what arrived, kept until it took effect exactly once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from bridge.store import leases, schema
+from bridge.store.engine import Tx
+
+_table = schema.inbox
+_columns = _table.c
+
+SEEN_FOR = timedelta(days=7)
+"""How long an activity's id is remembered (SECURITY A9)."""
+
+QUARANTINE_AFTER = 5  # claims that ended neither done nor refused
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A request as it came, about to be stored. `request` is what its signature covers."""
+
+    signature_hash: str
+    activity_id: str | None
+    type: str
+    actor_id: str
+    key_id: str
+    host: str
+    verified: bool
+    request: Mapping[str, Any]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An arrival a worker has claimed."""
+
+    id: int
+    activity_id: str | None
+    type: str
+    actor_id: str
+    key_id: str
+    host: str
+    verified: bool
+    request: Mapping[str, Any]
+    body: bytes
+    attempts: int
+    received_at: datetime
+
+
+def store(tx: Tx, arrival: Arrival, *, now: datetime) -> bool:
+    """Keep an arrival; `False` when the very same request was kept before."""
+    row = {name: getattr(arrival, name) for name in Arrival.__slots__}
+    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(_table).values(**row, received_at=now, due_at=now)
+    return tx.execute(statement.on_conflict_do_nothing()).rowcount == 1
+
+
+def waiting(tx: Tx, *, verified: bool | None = None) -> int:
+    """Return how many arrivals wait to take effect."""
+    where = [_columns.state == "pending"]
+    if verified is not None:
+        where.append(_columns.verified == verified)
+    return tx.scalar(select(func.count()).where(*where)) or 0
+
+
+def claim_due(tx: Tx, limit: int, *, now: datetime) -> list[Received]:
+    """Lease arrivals whose time has come, in the order they came."""
+    pending = _columns.state == "pending"
+    counted = {"attempts": _columns.attempts + 1}
+    rows = leases.claim(tx, _table, pending, now=now, limit=limit, also=counted)
+    names = Received.__slots__
+    found = [Received(**{name: row._mapping[name] for name in names}) for row in rows]
+    return sorted(found, key=lambda received: received.id)
+
+
+def done(tx: Tx, received_id: int, reason: str | None = None, *, now: datetime) -> None:
+    """Close an arrival that took effect, or rightly had none; its body is not kept (SECURITY D8)."""
+    _close(tx, received_id, "done", reason, now=now)
+
+
+def refused(tx: Tx, received_id: int, reason: str, *, now: datetime) -> None:
+    """Close an arrival that was not what it claimed to be."""
+    _close(tx, received_id, "refused", reason, now=now)
+
+
+def later(tx: Tx, received_id: int, reason: str, *, due_at: datetime) -> None:
+    """Try an arrival again, because another server did not answer."""
+    values = {"due_at": due_at, "leased": False, "reason": reason}
+    tx.execute(update(_table).where(_columns.id == received_id).values(values))
+
+
+def recover(tx: Tx, *, now: datetime) -> int:
+    """Make everything a dead worker held due at once; only when no other worker can be alive."""
+    held = (_columns.state == "pending", _columns.leased)
+    return tx.execute(update(_table).where(*held).values(due_at=now, leased=False)).rowcount
+
+
+def see(tx: Tx, activity_id: str, *, now: datetime) -> bool:
+    """Remember an activity's id; `False` when it took effect before."""
+    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(schema.seen).values(activity_id=activity_id, seen_at=now)
+    return tx.execute(statement.on_conflict_do_nothing()).rowcount == 1
+
+
+def was_seen(tx: Tx, activity_id: str) -> bool:
+    """Say whether an activity took effect before."""
+    known = schema.seen.c.activity_id == activity_id
+    return tx.execute(select(schema.seen.c.activity_id).where(known)).first() is not None
+
+
+def undo(tx: Tx, key: str, *, now: datetime) -> None:
+    """Remember that something is undone, so that a late or replayed original has no effect."""
+    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(schema.undone).values(key=key, undone_at=now)
+    tx.execute(statement.on_conflict_do_nothing())
+
+
+def was_undone(tx: Tx, key: str) -> bool:
+    """Say whether an Undo for this came already."""
+    return tx.execute(select(schema.undone.c.key).where(schema.undone.c.key == key)).first() is not None
+
+
+def count_ignored(tx: Tx, kind: str, *, now: datetime) -> None:
+    """Count an activity of a type we take no interest in; at most fifty types are told apart."""
+    columns = schema.ignored.c
+    known = update(schema.ignored).where(columns.type == kind[:60])
+    if tx.execute(known.values(count=columns.count + 1, last_at=now)).rowcount:
+        return
+    if (tx.scalar(select(func.count()).select_from(schema.ignored)) or 0) < 50:
+        tx.execute(insert(schema.ignored).values(type=kind[:60], count=1, last_at=now))
+
+
+def trouble(tx: Tx, *, limit: int = 10) -> list[tuple[datetime, str, str, str]]:
+    """Return (received, type, host, why) of the newest refused arrivals."""
+    query = select(_columns.received_at, _columns.type, _columns.host, _columns.reason)
+    query = query.where(_columns.state == "refused").order_by(_columns.id.desc()).limit(limit)
+    return [(row[0], row[1], row[2], row[3] or "") for row in tx.execute(query)]
+
+
+def purge(tx: Tx, *, now: datetime) -> None:
+    """Forget what is older than a week and closed."""
+    before = now - SEEN_FOR
+    tx.execute(delete(_table).where(_columns.state != "pending", _columns.received_at < before))
+    tx.execute(delete(schema.seen).where(schema.seen.c.seen_at < before))
+    tx.execute(delete(schema.undone).where(schema.undone.c.undone_at < before))
+
+
+def _close(tx: Tx, received_id: int, state: str, reason: str | None, *, now: datetime) -> None:
+    erased: dict[str, Any] = {"body": b"", "request": {}}
+    values = {"state": state, "reason": reason, "leased": False, "settled_at": now} | erased
+    tx.execute(update(_table).where(_columns.id == received_id).values(values))

@@ -1,0 +1,116 @@
+"""Interactions: replies, likes and boosts other people made; stored now, shown on the site later."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, func, insert, select, update
+
+from bridge.store import schema
+from bridge.store.engine import Tx
+
+_table = schema.interactions
+_columns = _table.c
+
+REPLY, LIKE, BOOST = "reply", "like", "boost"
+
+
+@dataclass(frozen=True, slots=True)
+class NewInteraction:
+    """Something a remote actor did with one of our posts. `content` is sanitised HTML."""
+
+    site: str
+    post_pk: int
+    kind: str
+    actor_id: str
+    object_key: str  # the reply's own id; for likes and boosts the id of our post
+    activity_id: str | None
+    public: bool
+    in_reply_to: str | None = None
+    content: str | None = None
+    emoji: str | None = None
+    url: str | None = None
+    published_at: datetime | None = None
+
+
+def save(tx: Tx, new: NewInteraction, *, now: datetime) -> None:
+    """Store an interaction; the same actor doing the same again changes the one row."""
+    values = {name: getattr(new, name) for name in NewInteraction.__slots__}
+    same = (
+        _columns.kind == new.kind,
+        _columns.actor_id == new.actor_id,
+        _columns.object_key == new.object_key,
+    )
+    if not tx.execute(update(_table).where(*same).values(values)).rowcount:
+        tx.execute(insert(_table).values(**values, received_at=now))
+
+
+def remove(tx: Tx, kind: str, actor_id: str, object_key: str) -> int:
+    """Take back what an actor did with an object."""
+    same = (_columns.kind == kind, _columns.actor_id == actor_id, _columns.object_key == object_key)
+    return tx.execute(delete(_table).where(*same)).rowcount
+
+
+def remove_activity(tx: Tx, actor_id: str, activity_id: str) -> int:
+    """Take back what an actor did by the id of the activity that did it."""
+    same = (_columns.actor_id == actor_id, _columns.activity_id == activity_id)
+    return tx.execute(delete(_table).where(*same)).rowcount
+
+
+def remove_reply(tx: Tx, actor_id: str, object_id: str) -> int:
+    """Delete a reply; only its own author can."""
+    return remove(tx, REPLY, actor_id, object_id)
+
+
+def revise_reply(tx: Tx, actor_id: str, object_id: str, *, content: str, public: bool) -> int:
+    """Store a reply's new text; only its own author can."""
+    same = (_columns.kind == REPLY, _columns.actor_id == actor_id, _columns.object_key == object_id)
+    return tx.execute(update(_table).where(*same).values(content=content, public=public)).rowcount
+
+
+def forget_actor(tx: Tx, actor_id: str) -> int:
+    """Erase everything an actor did (SECURITY D8)."""
+    return tx.execute(delete(_table).where(_columns.actor_id == actor_id)).rowcount
+
+
+def counts(tx: Tx, post_pk: int) -> dict[str, int]:
+    """Return kind → number of public interactions with a post."""
+    query = select(_columns.kind, func.count()).where(_columns.post_pk == post_pk, _columns.public)
+    return {row[0]: row[1] for row in tx.execute(query.group_by(_columns.kind))}
+
+
+def counts_by_id(tx: Tx, site: str, post_ids: Iterable[str]) -> dict[str, dict[str, int]]:
+    """Return post id → kind → number of public interactions, for several posts at once."""
+    posts = schema.posts.c
+    query = (
+        select(posts.id, _columns.kind, func.count())
+        .select_from(_table.join(schema.posts, posts.pk == _columns.post_pk))
+        .where(posts.site == site, posts.id.in_(list(post_ids)), _columns.public)
+        .group_by(posts.id, _columns.kind)
+    )
+    found: dict[str, dict[str, int]] = {}
+    for post_id, kind, number in tx.execute(query):
+        found.setdefault(post_id, {})[kind] = number
+    return found
+
+
+def reply_ids(tx: Tx, post_pk: int, *, limit: int = 200) -> list[str]:
+    """Return the ids of a post's public replies, oldest first."""
+    public = (_columns.post_pk == post_pk, _columns.kind == REPLY, _columns.public)
+    query = select(_columns.object_key).where(*public).order_by(_columns.received_at).limit(limit)
+    return list(tx.scalars(query))
+
+
+def totals(tx: Tx) -> dict[str, int]:
+    """Return kind → number of interactions stored."""
+    rows = tx.execute(select(_columns.kind, func.count()).group_by(_columns.kind))
+    return {row[0]: row[1] for row in rows}
+
+
+def post_of_reply(tx: Tx, object_id: str) -> tuple[str, int] | None:
+    """Return (site, post's row) that a stored reply belongs to: a reply to it is in the same thread."""
+    query = select(_columns.site, _columns.post_pk).where(
+        _columns.kind == REPLY, _columns.object_key == object_id
+    )
+    row = tx.execute(query).first()
+    return (row.site, row.post_pk) if row and row.post_pk else None

@@ -1,0 +1,59 @@
+"""Leases: how rows that are due are claimed, on both databases, so that a killed worker loses nothing.
+
+A claim moves `due_at` past the lease and marks the row `leased`; settling clears the mark. A row whose
+lease ran out is simply due again.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Table, select, update
+from sqlalchemy.engine import Row
+
+from bridge.store.engine import Tx
+
+LEASE = timedelta(seconds=60)
+"""Longer than any attempt may take (two knocks of 15 s each), short enough to pick up after a crash."""
+
+
+def claim(
+    tx: Tx,
+    table: Table,
+    *where: ColumnElement[bool],
+    now: datetime,
+    limit: int,
+    also: dict[str, Any] | None = None,
+) -> Sequence[Row[Any]]:
+    """Lease up to `limit` due rows of `table`, oldest first, and return them whole."""
+    due = (
+        select(_key(table))
+        .where(table.c.due_at <= now, *where)
+        .order_by(table.c.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return take(tx, table, due, now=now, also=also)
+
+
+def take(
+    tx: Tx, table: Table, chosen: Select[Any], *, now: datetime, also: dict[str, Any] | None = None
+) -> Sequence[Row[Any]]:
+    """Lease the rows whose keys `chosen` selects."""
+    statement = (
+        update(table)
+        .where(_key(table).in_(chosen))
+        .values(due_at=now + LEASE, leased=True, **(also or {}))
+        .returning(*table.c)
+    )
+    return tx.execute(statement).all()
+
+
+def release(tx: Tx, table: Table, ids: Iterable[Any], *, now: datetime) -> None:
+    """Give back rows that were claimed but not begun."""
+    tx.execute(update(table).where(_key(table).in_(list(ids))).values(due_at=now, leased=False))
+
+
+def _key(table: Table) -> ColumnElement[Any]:
+    (column,) = table.primary_key.columns
+    return column

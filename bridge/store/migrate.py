@@ -1,0 +1,75 @@
+"""Brings a database to this program's schema: forward only, after a backup, never past a newer one."""
+
+import logging
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, select, text
+
+from bridge.errors import StoreError
+from bridge.store import schema
+from bridge.store.engine import Store
+
+log = logging.getLogger(__name__)
+
+HEAD = "0001"
+"""The schema this program works with. Kept here so that a database that is up to date never loads Alembic."""
+
+
+def migrate(store: Store, *, now: datetime, backups: Path | None = None) -> None:
+    """Bring the database to `HEAD`; do nothing when it is there.
+
+    An SQLite database that holds anything is first copied into `backups` (`VACUUM INTO`).
+
+    Raises:
+        StoreError: the database was written by a newer version of this program.
+    """
+    current = _revision(store)
+    if current == HEAD:
+        return
+    if current is not None and current > HEAD:
+        raise StoreError(
+            f"The database has schema {current}, this version of fedibridge knows {HEAD}. "
+            "Run the newer version you ran before, or restore the backup made when it upgraded."
+        )
+    if current is not None and store.is_sqlite and backups is not None:
+        _back_up(store, backups / f"before-{HEAD}-{now:%Y%m%dT%H%M%SZ}.db")
+    _upgrade(store)
+
+
+def _revision(store: Store) -> str | None:
+    with store.read() as tx:
+        if not inspect(tx).has_table("alembic_version"):
+            return None
+        revision: str | None = tx.scalar(text("SELECT version_num FROM alembic_version"))
+        return revision
+
+
+def _back_up(store: Store, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with store.maintenance() as connection:
+        connection.exec_driver_sql("VACUUM INTO ?", (str(target),))
+    target.chmod(0o600)
+    log.info("Copied the database to %s before upgrading it.", target)
+
+
+def _upgrade(store: Store) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with store.write() as tx:
+        if not store.is_sqlite:  # several machines may start at once: the first one upgrades
+            tx.execute(select(text("pg_advisory_xact_lock(470115)")))
+        config.attributes["connection"] = tx
+        command.upgrade(config, "head")
+
+
+def differences(tx: Connection) -> list[object]:
+    """Compare the migrated database with `schema.py`; an empty list means they agree (a test asks)."""
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    found: list[object] = compare_metadata(MigrationContext.configure(tx), schema.metadata)
+    return found

@@ -1,0 +1,157 @@
+"""Remote actors and their keys, cached: what we hold of other people is no more than we need."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy.engine import RowMapping
+
+from bridge.model import RemoteActor, RemoteKey
+from bridge.store import leases, schema
+from bridge.store.engine import Tx
+
+_actors = schema.remote_actors.c
+_keys = schema.remote_keys.c
+
+
+@dataclass(frozen=True, slots=True)
+class CachedKey:
+    """What we know of a key id: a key, or that there was none (`pem` is `None`) until `retry_at`."""
+
+    id: str
+    actor_id: str | None
+    pem: str | None
+    error: str | None
+    fetched_at: datetime
+    retry_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A look at an actor that is owed, and why: ``changed``, ``moved`` or ``gone``."""
+
+    actor: RemoteActor
+    why: str
+    misses: int
+    moved_at: datetime | None
+
+
+def actor(tx: Tx, actor_id: str) -> tuple[RemoteActor, datetime] | None:
+    """Return an actor as last seen, and when that was."""
+    row = tx.execute(select(schema.remote_actors).where(_actors.id == actor_id)).first()
+    return (_actor(row._mapping), row.fetched_at) if row else None
+
+
+def save_actor(tx: Tx, seen: RemoteActor, host: str, *, now: datetime) -> None:
+    """Record an actor as their server shows them now; whatever was owed is done."""
+    values = {name: getattr(seen, name) for name in RemoteActor.__slots__ if name != "id"}
+    values |= {"also_known_as": list(seen.also_known_as), "host": host, "fetched_at": now}
+    values |= {"due_at": None, "why_due": None, "leased": False, "misses": 0}
+    known = _actors.id == seen.id
+    if not tx.execute(update(schema.remote_actors).where(known).values(values)).rowcount:
+        tx.execute(insert(schema.remote_actors).values(id=seen.id, **values))
+
+
+def owe(tx: Tx, actor_id: str, why: str, *, due_at: datetime) -> None:
+    """Note that an actor must be looked at again; nothing happens for one we do not know."""
+    values = {"due_at": due_at, "why_due": why, "leased": False}
+    tx.execute(update(schema.remote_actors).where(_actors.id == actor_id).values(values))
+
+
+def claim_errands(tx: Tx, limit: int, *, now: datetime) -> list[Errand]:
+    """Lease the looks that are due."""
+    rows = leases.claim(tx, schema.remote_actors, now=now, limit=limit)
+    return [Errand(_actor(r._mapping), r.why_due or "changed", r.misses, r.moved_at) for r in rows]
+
+
+def postpone(tx: Tx, actor_id: str, *, due_at: datetime, missed: bool) -> None:
+    """Look again later; `missed`: their server said 404, which counts towards being gone."""
+    values = {"due_at": due_at, "leased": False, "misses": _actors.misses + (1 if missed else 0)}
+    tx.execute(update(schema.remote_actors).where(_actors.id == actor_id).values(values))
+
+
+def settle_errand(tx: Tx, actor_id: str, *, moved_at: datetime | None = None) -> None:
+    """Close an errand that left nothing else to record."""
+    values: dict[str, object] = {"due_at": None, "why_due": None, "leased": False}
+    if moved_at:
+        values["moved_at"] = moved_at
+    tx.execute(update(schema.remote_actors).where(_actors.id == actor_id).values(values))
+
+
+def forget_actor(tx: Tx, actor_id: str) -> None:
+    """Erase an actor and their keys (SECURITY D8)."""
+    tx.execute(delete(schema.remote_actors).where(_actors.id == actor_id))
+    tx.execute(delete(schema.remote_keys).where(_keys.actor_id == actor_id))
+
+
+def key(tx: Tx, key_id: str) -> CachedKey | None:
+    """Return what is known of a key id."""
+    row = tx.execute(select(schema.remote_keys).where(_keys.id == key_id)).first()
+    return CachedKey(*row) if row else None
+
+
+def save_key(tx: Tx, found: RemoteKey, *, now: datetime, fresh_for: timedelta) -> None:
+    """Cache a key; it is not fetched again within `fresh_for` because of a bad signature."""
+    _put_key(tx, found.id, actor_id=found.actor_id, pem=found.pem, error=None, now=now, pause=fresh_for)
+
+
+def save_missing_key(
+    tx: Tx, key_id: str, actor_id: str | None, error: str, *, now: datetime, pause: timedelta
+) -> None:
+    """Remember that a key could not be had, so that it is not asked for again before `pause` is over."""
+    _put_key(tx, key_id, actor_id=actor_id, pem=None, error=error, now=now, pause=pause)
+
+
+def _put_key(
+    tx: Tx,
+    key_id: str,
+    *,
+    actor_id: str | None,
+    pem: str | None,
+    error: str | None,
+    now: datetime,
+    pause: timedelta,
+) -> None:
+    values = {
+        "actor_id": actor_id,
+        "pem": pem,
+        "error": error,
+        "fetched_at": now,
+        "retry_at": now + pause,
+    }
+    if not tx.execute(update(schema.remote_keys).where(_keys.id == key_id).values(values)).rowcount:
+        tx.execute(insert(schema.remote_keys).values(id=key_id, **values))
+
+
+def knows(tx: Tx, actor_id: str) -> bool:
+    """Say whether anything is stored about an actor."""
+    query = (
+        select(_actors.id)
+        .where(_actors.id == actor_id)
+        .union_all(
+            select(_keys.id).where(_keys.actor_id == actor_id),
+            select(schema.followers.c.actor_id).where(schema.followers.c.actor_id == actor_id),
+            select(schema.interactions.c.actor_id).where(schema.interactions.c.actor_id == actor_id),
+        )
+    )
+    return tx.execute(query.limit(1)).first() is not None
+
+
+def purge(tx: Tx, *, before: datetime) -> None:
+    """Forget keys and actors nobody needed since `before`: no follower, no interaction, not fetched."""
+    following = select(schema.followers.c.actor_id)
+    speaking = select(schema.interactions.c.actor_id)
+    unused = (
+        _actors.fetched_at < before,
+        _actors.due_at.is_(None),
+        _actors.id.not_in(following),
+        _actors.id.not_in(speaking),
+    )
+    tx.execute(delete(schema.remote_actors).where(*unused))
+    orphaned = or_(_keys.actor_id.is_(None), _keys.actor_id.not_in(select(_actors.id)))
+    tx.execute(delete(schema.remote_keys).where(_keys.fetched_at < before, orphaned))
+
+
+def _actor(row: RowMapping) -> RemoteActor:
+    values = {name: row[name] for name in RemoteActor.__slots__}
+    return RemoteActor(**values | {"also_known_as": tuple(row["also_known_as"] or ())})

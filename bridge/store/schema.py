@@ -1,0 +1,346 @@
+"""Every table, once. What is due, for whom and why is data: nothing else in the program remembers it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    false,
+    text,
+)
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware UTC datetime on both databases (SQLite has no zones)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Json(TypeDecorator[Any]):
+    """Plain data as JSON text, the same bytes on both databases."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else orjson.dumps(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        return None if value is None else orjson.loads(value)
+
+
+RowId = BigInteger().with_variant(Integer, "sqlite")  # SQLite only numbers INTEGER keys by itself
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# ── who we are: written at the first run, never changed ───────────────────────────────────────────
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+sites = Table(
+    "sites",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("handle", String, nullable=False, unique=True),
+    Column("profile_hash", String),  # of the actor as last sent to followers
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("owner", String, primary_key=True),  # a site's key; "" is the instance actor
+    Column("algorithm", String, primary_key=True),  # rsa, ed25519
+    Column("private_pem", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+# ── where writing comes from ──────────────────────────────────────────────────────────────────────
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("site", ForeignKey("sites.key"), nullable=False),
+    Column("name", String, nullable=False),
+    Column("kind", String, nullable=False),  # feed, folder
+    Column("location", Text, nullable=False),
+    Column("active", Boolean, nullable=False, server_default=text("true")),  # still in config.toml
+    Column("due_at", Moment, nullable=False),
+    Column("leased", Boolean, nullable=False, server_default=false()),
+    Column("interval_seconds", Integer, nullable=False),
+    Column("baseline_at", Moment),  # first successful poll: everything found then was there before us
+    Column("etag", Text),
+    Column("last_modified", Text),
+    Column("body_hash", String),
+    Column("moved_to", Text),
+    Column("last_polled_at", Moment),
+    Column("last_ok_at", Moment),
+    Column("last_changed_at", Moment),
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    Column("error", Text),
+    Column("problems", Json),  # [[where, what], …] of the last harvest
+    UniqueConstraint("site", "name"),
+    Index("ix_sources_due", "due_at"),
+)
+
+posts = Table(
+    "posts",
+    metadata,
+    Column("pk", RowId, primary_key=True),
+    Column("site", ForeignKey("sites.key"), nullable=False),
+    Column("id", String, nullable=False),  # the last part of its URL
+    Column("generation", Integer, nullable=False, server_default=text("1")),
+    Column("identity", Text, nullable=False),  # what the id was minted from
+    Column("source_id", ForeignKey("sources.id"), nullable=False),
+    Column("state", String, nullable=False),
+    Column("page_url", Text),
+    Column("entry", Json, nullable=False),  # as last found, for previews and for judging the next change
+    Column("note", Json, nullable=False),
+    Column("content_hash", String, nullable=False),
+    Column("published_at", Moment, nullable=False),
+    Column("updated_at", Moment),
+    Column("deleted_at", Moment),
+    Column("first_seen_at", Moment, nullable=False),
+    Column("last_seen_at", Moment, nullable=False),
+    UniqueConstraint("site", "id"),
+    Index("ix_posts_listing", "site", "state", "published_at"),
+    Index("ix_posts_page", "id"),
+)
+
+entry_keys = Table(
+    "entry_keys",
+    metadata,
+    Column("site", ForeignKey("sites.key"), primary_key=True),
+    Column("key", Text, primary_key=True),  # guid:…, link:…, title:…, text:…
+    Column("post_pk", ForeignKey("posts.pk"), nullable=False, index=True),
+)
+
+# ── news on its way ───────────────────────────────────────────────────────────────────────────────
+
+activities = Table(
+    "activities",
+    metadata,
+    Column("pk", RowId, primary_key=True),
+    Column("site", ForeignKey("sites.key"), nullable=False),
+    Column("uri", Text, nullable=False),
+    Column("type", String, nullable=False),
+    Column("object_uri", Text, nullable=False),
+    Column("post_pk", ForeignKey("posts.pk"), index=True),
+    Column("body", LargeBinary, nullable=False),  # exact bytes; signed when sent
+    Column("created_at", Moment, nullable=False),
+    Index("ix_activities_uri", "uri"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("activity_pk", ForeignKey("activities.pk"), nullable=False),
+    Column("site", String, nullable=False),
+    Column("inbox", Text, nullable=False),
+    Column("host", String, nullable=False),
+    Column("type", String, nullable=False),
+    Column("object_uri", Text, nullable=False),
+    Column("state", String, nullable=False, server_default="pending"),
+    Column("lane", String, nullable=False, server_default="fast"),  # fast, slow, suspect
+    Column("due_at", Moment, nullable=False),
+    Column("leased", Boolean, nullable=False, server_default=false()),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("losses", Integer, nullable=False, server_default=text("0")),  # leases that ended unsettled
+    Column("first_attempt_at", Moment),
+    Column("last_attempt_at", Moment),
+    Column("settled_at", Moment),
+    Column("status", Integer),
+    Column("reason", Text),
+    UniqueConstraint("activity_pk", "inbox"),
+    Index("ix_deliveries_due", "lane", "due_at", postgresql_where=text("state = 'pending'"),
+          sqlite_where=text("state = 'pending'")),
+    Index("ix_deliveries_order", "inbox", "object_uri", postgresql_where=text("state = 'pending'"),
+          sqlite_where=text("state = 'pending'")),
+    Index("ix_deliveries_host", "host", "state"),
+)  # fmt: skip
+
+peers = Table(
+    "peers",
+    metadata,
+    Column("host", String, primary_key=True),
+    Column("scheme", String),  # the signature scheme it accepted last
+    Column("scheme_at", Moment),
+    Column("failures", Integer, nullable=False, server_default=text("0")),  # in a row
+    Column("open_until", Moment),  # the breaker: nothing is sent before
+    Column("failing_since", Moment),
+    Column("last_success_at", Moment),
+    Column("last_failure_at", Moment),
+    Column("error", Text),
+)
+
+# ── people ────────────────────────────────────────────────────────────────────────────────────────
+
+followers = Table(
+    "followers",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("site", ForeignKey("sites.key"), nullable=False),
+    Column("actor_id", Text, nullable=False),
+    Column("inbox", Text, nullable=False),
+    Column("shared_inbox", Text),
+    Column("host", String, nullable=False),  # of the inbox that is delivered to
+    Column("state", String, nullable=False),  # accepted, pending
+    Column("follow_id", Text),  # id of their newest Follow
+    Column("followed_at", Moment, nullable=False),
+    UniqueConstraint("site", "actor_id"),
+    Index("ix_followers_actor", "actor_id"),
+)
+
+remote_actors = Table(
+    "remote_actors",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("type", String, nullable=False),
+    Column("handle", String, nullable=False),
+    Column("name", Text, nullable=False, server_default=""),
+    Column("url", Text),
+    Column("icon", Text),
+    Column("inbox", Text, nullable=False),
+    Column("shared_inbox", Text),
+    Column("host", String, nullable=False),  # of the inbox that is delivered to
+    Column("moved_to", Text),
+    Column("also_known_as", Json),
+    Column("fetched_at", Moment, nullable=False),
+    Column("moved_at", Moment),
+    # A look at the actor that is owed: they changed, moved, or their inbox says they are gone.
+    Column("due_at", Moment),
+    Column("why_due", String),  # changed, moved, gone
+    Column("leased", Boolean, nullable=False, server_default=false()),
+    Column("misses", Integer, nullable=False, server_default=text("0")),
+    Index("ix_remote_actors_due", "due_at"),
+)
+
+remote_keys = Table(
+    "remote_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("actor_id", Text, index=True),
+    Column("pem", Text),  # none: known to be missing until `retry_at`
+    Column("error", Text),
+    Column("fetched_at", Moment, nullable=False),
+    Column("retry_at", Moment, nullable=False),  # not fetched again before
+)
+
+# ── what arrives ──────────────────────────────────────────────────────────────────────────────────
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("signature_hash", String, nullable=False, unique=True),  # the same request twice is one row
+    Column("activity_id", Text),
+    Column("type", String, nullable=False),
+    Column("actor_id", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("host", String, nullable=False),  # of the key
+    Column("verified", Boolean, nullable=False),
+    Column("request", Json, nullable=False),  # method, target, headers: what the signature covers
+    Column("body", LargeBinary, nullable=False),
+    Column("state", String, nullable=False, server_default="pending"),  # pending, done, refused
+    Column("due_at", Moment, nullable=False),
+    Column("leased", Boolean, nullable=False, server_default=false()),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("received_at", Moment, nullable=False),
+    Column("settled_at", Moment),
+    Column("reason", Text),
+    Index("ix_inbox_due", "due_at", postgresql_where=text("state = 'pending'"),
+          sqlite_where=text("state = 'pending'")),
+    Index("ix_inbox_received", "received_at"),
+)  # fmt: skip
+
+seen = Table(
+    "seen",
+    metadata,
+    Column("activity_id", Text, primary_key=True),
+    Column("seen_at", Moment, nullable=False, index=True),
+)
+
+undone = Table(
+    "undone",
+    metadata,
+    Column("key", Text, primary_key=True),  # an activity id: its Undo came first, or came already
+    Column("undone_at", Moment, nullable=False, index=True),
+)
+
+interactions = Table(
+    "interactions",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("site", ForeignKey("sites.key"), nullable=False),
+    Column("post_pk", ForeignKey("posts.pk")),
+    Column("kind", String, nullable=False),  # reply, like, boost
+    Column("actor_id", Text, nullable=False, index=True),
+    Column("object_key", Text, nullable=False),  # the reply's id; for likes and boosts our post's
+    Column("activity_id", Text, index=True),
+    Column("in_reply_to", Text),
+    Column("content", Text),  # sanitised HTML
+    Column("emoji", String),
+    Column("url", Text),
+    Column("public", Boolean, nullable=False),
+    Column("published_at", Moment),
+    Column("received_at", Moment, nullable=False),
+    UniqueConstraint("kind", "actor_id", "object_key"),
+    Index("ix_interactions_post", "post_pk", "kind"),
+)
+
+ignored = Table(
+    "ignored",
+    metadata,
+    Column("type", String, primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("last_at", Moment, nullable=False),
+)
+
+heartbeats = Table(
+    "heartbeats",
+    metadata,
+    Column("role", String, primary_key=True),  # worker, web
+    Column("beat_at", Moment, nullable=False),
+    Column("detail", Text, nullable=False, server_default=""),
+)

@@ -1,0 +1,129 @@
+"""Sources: where writing comes from, when each is due, and how its last poll went."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy.engine import Row
+
+from bridge.model import Problem
+from bridge.store import leases, schema
+from bridge.store.engine import Tx
+
+_table = schema.sources
+_columns = _table.c
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A source as its row says; `interval` is the pause it has earned by how often it changes."""
+
+    id: int
+    site: str
+    name: str
+    kind: str
+    location: str
+    interval: timedelta
+    baseline_at: datetime | None
+    etag: str | None
+    last_modified: str | None
+    body_hash: str | None
+    moved_to: str | None
+    due_at: datetime
+    last_polled_at: datetime | None
+    last_ok_at: datetime | None
+    last_changed_at: datetime | None
+    failures: int
+    error: str | None
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceForUpdate:
+    """What a poll changes of its source; `None` in the first five keeps what is stored."""
+
+    due_at: datetime
+    interval: timedelta
+    failures: int
+    error: str | None = None
+    etag: str | None = None
+    last_modified: str | None = None
+    body_hash: str | None = None
+    moved_to: str | None = None
+    problems: tuple[Problem, ...] | None = None
+    answered: bool = False
+    changed: bool = False
+
+
+def sync(tx: Tx, wanted: Iterable[tuple[str, str, str, str]], *, interval: timedelta, now: datetime) -> None:
+    """Make the table hold exactly the (site, name, kind, location) that config.toml names.
+
+    A source that left the config is kept, inactive: its posts stay, and it may come back. A source that
+    points elsewhere now is polled at once, but is not new: its baseline stands.
+    """
+    tx.execute(update(_table).values(active=False))
+    for site, name, kind, location in wanted:
+        known = tx.execute(select(_table).where(_columns.site == site, _columns.name == name)).first()
+        if known is None:
+            row = {"site": site, "name": name, "kind": kind, "location": location}
+            seconds = int(interval.total_seconds())
+            tx.execute(insert(_table).values(**row, due_at=now, interval_seconds=seconds))
+        elif (known.kind, known.location) == (kind, location):
+            tx.execute(update(_table).where(_columns.id == known.id).values(active=True))
+        else:
+            moved = {"kind": kind, "location": location, "due_at": now, "moved_to": None}
+            forgotten = {"etag": None, "last_modified": None, "body_hash": None, "failures": 0}
+            tx.execute(
+                update(_table).where(_columns.id == known.id).values(active=True, **moved, **forgotten)
+            )
+
+
+def all_sources(tx: Tx) -> list[Source]:
+    """Return every source of the config, by site and name."""
+    query = select(_table).where(_columns.active).order_by(_columns.site, _columns.name)
+    return [_source(row) for row in tx.execute(query)]
+
+
+def claim_due(tx: Tx, limit: int, *, now: datetime) -> list[Source]:
+    """Lease sources whose time has come."""
+    rows = leases.claim(tx, _table, _columns.active, now=now, limit=limit)
+    return [_source(row) for row in rows]
+
+
+def make_due(tx: Tx, ids: Sequence[int] | None = None, *, now: datetime) -> int:
+    """Have sources polled now (`None`: all of them) and return how many."""
+    where: list[ColumnElement[bool]] = [_columns.active]
+    if ids is not None:
+        where.append(_columns.id.in_(ids))
+    return tx.execute(update(_table).where(*where).values(due_at=now, leased=False)).rowcount
+
+
+def settle(tx: Tx, source_id: int, found: SourceForUpdate, *, now: datetime) -> None:
+    """Record how a poll went."""
+    values: dict[str, object] = {
+        "leased": False,
+        "due_at": found.due_at,
+        "interval_seconds": int(found.interval.total_seconds()),
+        "failures": found.failures,
+        "error": found.error,
+        "last_polled_at": now,
+    }
+    kept = ("etag", "last_modified", "body_hash", "moved_to")
+    values |= {name: value for name in kept if (value := getattr(found, name)) is not None}
+    if found.problems is not None:
+        values["problems"] = [[problem.where, problem.what] for problem in found.problems]
+    if found.answered:
+        values["last_ok_at"] = now
+        values["baseline_at"] = func.coalesce(_columns.baseline_at, now)
+    if found.changed:
+        values["last_changed_at"] = now
+    tx.execute(update(_table).where(_columns.id == source_id).values(values))
+
+
+def _source(row: Row[tuple[object, ...]]) -> Source:
+    stored = row._mapping
+    problems = tuple(Problem(where, what) for where, what in stored["problems"] or ())
+    interval = timedelta(seconds=stored["interval_seconds"])
+    names = set(Source.__slots__) - {"problems", "interval"}
+    return Source(**{name: stored[name] for name in names}, problems=problems, interval=interval)
