@@ -1,0 +1,90 @@
+"""`bridge status`: is everything well?"""
+
+import dataclasses
+from typing import Any
+
+import click
+
+from bridge.cli.output import ago, print_json, print_table, say
+from bridge.cli.settings import Settings
+from bridge.services import Services
+from bridge.store import deliveries, followers, identity, inbox, interactions, peers, posts, sources
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+@click.pass_obj
+def status(settings: Settings, as_json: bool) -> None:
+    """Show sites, sources and deliveries, and what is wrong with any of them."""
+    services = settings.open()
+    found = _gather(services)
+    if as_json:
+        print_json(found)
+        return
+    _print(services, found)
+
+
+def _gather(services: Services) -> dict[str, Any]:
+    with services.store.read() as tx:
+        return {
+            "base_url": services.config.base_url,
+            "worker_seen_at": identity.heartbeats(tx).get("worker"),
+            "sites": [
+                {
+                    "site": key,
+                    "handle": site.handle,
+                    "layout": site.layout,
+                    "followers": followers.count(tx, key),
+                    "waiting_followers": len(followers.listing(tx, key, state=followers.PENDING)),
+                    "posts": posts.count(tx, key),
+                }
+                for key, site in services.config.sites.items()
+            ],
+            "sources": [dataclasses.asdict(source) for source in sources.all_sources(tx)],
+            "deliveries": {state.value: number for state, number in deliveries.counts(tx).items()},
+            "next_delivery_at": deliveries.next_due(tx),
+            "failing_servers": [dataclasses.asdict(peer) for peer in peers.failing(tx)],
+            "waiting_arrivals": inbox.waiting(tx),
+            "refused_arrivals": inbox.trouble(tx),
+            "interactions": interactions.totals(tx),
+        }
+
+
+def _print(services: Services, found: dict[str, Any]) -> None:
+    now = services.now()
+    seen = found["worker_seen_at"]
+    say(f"{found['base_url']} · worker seen {ago(seen, now)}")
+    say("")
+    sites = [
+        (s["site"], s["handle"], s["layout"], s["followers"], s["waiting_followers"], s["posts"])
+        for s in found["sites"]
+    ]
+    print_table(("site", "handle", "layout", "followers", "waiting", "posts"), sites, empty="No sites.")
+    say("")
+    rows = [
+        (s["site"], s["name"], s["location"], ago(s["last_ok_at"], now), ago(s["due_at"], now))
+        for s in found["sources"]
+    ]
+    print_table(("site", "source", "where", "last read", "next look"), rows, empty="No sources.")
+    _print_trouble(found)
+
+
+def _print_trouble(found: dict[str, Any]) -> None:
+    say("")
+    counts = found["deliveries"]
+    say(
+        f"Deliveries: {counts.get('pending', 0)} waiting, {counts.get('delivered', 0)} delivered, "
+        f"{counts.get('dropped', 0)} given up. Arrivals waiting: {found['waiting_arrivals']}."
+    )
+    for source in found["sources"]:
+        name = f"{source['site']}/{source['name']}"
+        if source["error"]:
+            say(f"✗ {name}: {source['error']} ({source['failures']} times in a row)", style="red")
+        if source["moved_to"]:
+            say(f"→ {name} moved for good to {source['moved_to']}: change config.toml", style="yellow")
+        for problem in source["problems"]:
+            say(f"! {name}: {problem['where']}: {problem['what']}", style="yellow")
+    for peer in found["failing_servers"]:
+        say(f"✗ {peer['host']} does not answer: {peer['error']} ({peer['failures']} times)", style="yellow")
+    for _, kind, host, why in found["refused_arrivals"][:3]:
+        say(f"! refused a {kind} from {host}: {why}", style="yellow")

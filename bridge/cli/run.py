@@ -1,0 +1,64 @@
+"""`bridge run`, `bridge web`, `bridge worker`: the processes that stay."""
+
+import asyncio
+from functools import partial
+
+import click
+
+from bridge.cli.settings import Settings
+
+
+@click.command()
+@click.pass_obj
+def run(settings: Settings) -> None:
+    """Run everything on one machine: the web process and a worker, supervised.
+
+    A process that dies is started again. SIGTERM or Ctrl-C stops both cleanly within eight seconds.
+    The database is brought up to date first, after a backup.
+    """
+    from bridge.cli.supervisor import supervise
+
+    config = settings.load_config()
+    settings.open().close()  # migrate, and check the identity, once, before two processes start
+    say(f"fedibridge answers at {config.base_url} (listening on {config.server.host}:{config.server.port})")
+    supervise({"web": [*settings.arguments(), "web"], "worker": [*settings.arguments(), "worker"]})
+
+
+@click.command()
+@click.option("--workers", default=1, show_default=True, help="Processes; more than one needs PostgreSQL.")
+@click.pass_obj
+def web(settings: Settings, workers: int) -> None:
+    """Run only the web process: it answers requests and stores what arrives."""
+    from bridge.web.serve import serve
+
+    config = settings.load_config()
+    if workers > 1 and config.database.startswith("sqlite"):
+        raise click.UsageError(
+            "With SQLite one web process is as fast as it gets; --workers needs PostgreSQL."
+        )
+    serve(config.server.host, config.server.port, partial(_open, settings), workers=workers)
+
+
+@click.command()
+@click.pass_obj
+def worker(settings: Settings) -> None:
+    """Run only a worker: it polls, fetches and delivers.
+
+    With SQLite there may be one; with PostgreSQL as many as you like, on as many machines.
+    """
+    import uvloop
+
+    from bridge.cli.supervisor import only_one
+    from bridge.worker import work
+
+    services = settings.open()
+    with only_one(services):
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(work(services))
+        finally:
+            services.close()
+
+
+def _open(settings: Settings):  # type: ignore[no-untyped-def]  # a partial of it crosses into Granian's process
+    return settings.open()

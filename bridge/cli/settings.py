@@ -1,0 +1,60 @@
+"""What every command is told before it starts: which config, and what it may reach."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bridge.addresses import Reach
+    from bridge.config import Config
+    from bridge.services import Services
+
+DEMO_FOLDER = ".demo"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options before the command. Child processes get the very same ones (`arguments`).
+
+    `local` is the port to run a config on instead of its own base URL, for the demo; `allow` and
+    `resolve` open up private addresses for tests and the demo, by command line only.
+    """
+
+    config: Path = Path("config.toml")
+    local: int | None = None
+    allow: tuple[str, ...] = ()
+    resolve: tuple[str, ...] = field(default=())
+    ca_file: str | None = None
+    verbose: bool = False
+
+    def load_config(self) -> "Config":
+        """Read config.toml; raise `ConfigError`."""
+        from bridge.config import load_config, local
+
+        config = load_config(self.config, environ=os.environ)
+        if self.local is None:
+            return config
+        return local(config, self.local, self.config.resolve().parent / DEMO_FOLDER)
+
+    def reach(self) -> "Reach":
+        """Say which private addresses may be contacted."""
+        from bridge.addresses import Reach, parse_pair
+
+        hosts = dict(pair.split("=", 1) for pair in self.resolve)
+        return Reach(frozenset(parse_pair(pair) for pair in self.allow), hosts, self.ca_file)
+
+    def open(self) -> "Services":
+        """Open everything a command works with."""
+        from bridge.services import open_services
+
+        return open_services(self.load_config(), reach=self.reach())
+
+    def arguments(self) -> list[str]:
+        """Return the options that make a child process start with these settings."""
+        options: list[tuple[str, object]] = [("--config", self.config), ("--ca-file", self.ca_file)]
+        options += [("--local", self.local)]
+        options += [("--allow", pair) for pair in self.allow]
+        options += [("--resolve", pair) for pair in self.resolve]
+        given = [part for name, value in options if value is not None for part in (name, str(value))]
+        return [*given, "--verbose"] if self.verbose else given

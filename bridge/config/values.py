@@ -1,0 +1,274 @@
+"""How single values of config.toml are written, and what they become.
+
+Every reader here takes what TOML held and returns the one canonical form, or raises `ValueError` with
+a phrase that tells the owner what to write instead.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import SplitResult, urlsplit
+
+import idna
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
+
+LOCAL_HOSTS = ("localhost", "127.0.0.1")
+PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_NAME = re.compile(r"[a-z0-9_]{1,30}")
+_RESERVED_KEYS = ("inbox", "instance")  # /ap/inbox and /ap/instance are the bridge's own
+_HOST = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How the reference tells people to write a value."""
+
+    words: str
+
+
+# ── durations ────────────────────────────────────────────────────────────────────────────────────
+
+
+def read_duration(value: Any) -> timedelta:
+    """Read ``"90s"``, ``"15m"``, ``"12h"`` or ``"2d"``."""
+    if isinstance(value, timedelta):
+        return value
+    match = re.fullmatch(r"([0-9]{1,6}) ?([smhd])", value) if isinstance(value, str) else None
+    if not match:
+        raise ValueError('must be a duration in quotes: "90s", "15m", "12h" or "2d"')
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def write_duration(duration: timedelta) -> str:
+    """Write a duration in the largest unit that divides it: ``15m``, ``12h``."""
+    seconds = int(duration.total_seconds())
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+# ── names and addresses ──────────────────────────────────────────────────────────────────────────
+
+
+def read_site_key(key: str) -> str:
+    """Check the key of a site, which stands in every URL of its actor."""
+    if not _NAME.fullmatch(key):
+        raise ValueError("the key of a site is 1 to 30 of a–z, 0–9 and _ (its handle and name are free)")
+    if key in _RESERVED_KEYS:
+        raise ValueError(f"/ap/{key} is an address of the bridge itself; choose another key for this site")
+    return key
+
+
+def read_handle(text: str) -> str:
+    """Read ``@cafe@cafe.example``; the domain comes out in lower case and Punycode."""
+    user, _, domain = text.removeprefix("@").partition("@")
+    if not user or not domain:
+        raise ValueError('must be written "@name@domain", for example "@cafe@cafe.example"')
+    return f"@{_read_user(user)}@{_read_host_and_port(domain)}"
+
+
+def _read_user(user: str) -> str:
+    if _NAME.fullmatch(user):
+        return user
+    if "." in user:
+        raise ValueError(f"{user!r} may not contain dots: Misskey cuts a handle at its first dot")
+    if _NAME.fullmatch(user.lower()):
+        raise ValueError(
+            f"write {user.lower()!r} without capitals: GoToSocial takes {user!r} for another name"
+        )
+    raise ValueError(f"{user!r} is no name for a handle: use 1 to 30 of a–z, 0–9 and _")
+
+
+def _read_host_and_port(text: str) -> str:
+    host, colon, port = text.partition(":")
+    if colon and not (re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) < 65536):
+        raise ValueError(f"{port!r} is no port: use a number from 1 to 65535")
+    try:
+        host = idna.encode(host, uts46=True).decode("ascii")
+    except UnicodeError as error:
+        raise ValueError(f"{host!r} is no domain name ({error})") from None
+    if not _HOST.fullmatch(host):
+        raise ValueError(f"{host!r} is no domain name")
+    return f"{host}:{int(port)}" if colon and int(port) != 443 else host
+
+
+def read_base_url(text: str) -> str:
+    """Read the bridge's own address: a scheme, a host, perhaps a port, nothing else."""
+    parts = _split_web_url(text)
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError(
+            f'must end after the host: "{parts.scheme}://{parts.netloc}"; the bridge answers below /ap/ there'
+        )
+    host = _read_host_and_port(parts.netloc)
+    if parts.scheme == "http" and host.partition(":")[0] not in LOCAL_HOSTS:
+        raise ValueError("must begin with https://: only http://localhost is allowed without, for trying out")
+    return f"{parts.scheme}://{host.removesuffix(':80') if parts.scheme == 'http' else host}"
+
+
+def read_web_url(text: str) -> str:
+    """Check that a text is a complete web address; it is kept as written."""
+    _split_web_url(text)
+    return text
+
+
+def _split_web_url(text: str) -> SplitResult:
+    parts = urlsplit(text) if text.isprintable() and " " not in text else SplitResult("", "", "", "", "")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError('must be a whole web address, such as "https://cafe.example/"')
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a user name or password")
+    _ = parts.port  # raises ValueError when it is none
+    return parts
+
+
+def read_page_template(text: str) -> str:
+    """Check the pattern of a folder's page addresses."""
+    read_web_url(text)
+    if re.findall(r"\{[^}]*\}?", text) != ["{slug}"]:
+        raise ValueError('must hold {slug} once, where the post\'s name goes: "https://cafe.example/{slug}/"')
+    return text
+
+
+def read_network(value: Any) -> IPv4Network | IPv6Network:
+    """Read an address or a network: ``"10.0.0.7"``, ``"172.16.0.0/12"``."""
+    if not isinstance(value, str):
+        raise ValueError('must be an address or a network in quotes: "10.0.0.7" or "172.16.0.0/12"')  # noqa: TRY004
+    network = ip_network(value, strict=False)
+    if network.prefixlen == 0:
+        raise ValueError(f"{value} would let anyone pretend to be anyone: name your proxy's own network")
+    return network
+
+
+def read_contact(text: str) -> str:
+    """Check that people could write to a contact: a mail address or a web address."""
+    if re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", text):
+        return text
+    try:
+        return read_web_url(text)
+    except ValueError:
+        raise ValueError('must be a mail address or a web address ("https://…")') from None
+
+
+# ── files and folders ────────────────────────────────────────────────────────────────────────────
+
+
+def _absolute(value: Any, info: ValidationInfo) -> Path:
+    """Place a path below the config file's folder, which travels as the validation's context."""
+    if not isinstance(value, str | Path) or not str(value).strip():
+        raise ValueError("must be a path in quotes")
+    try:
+        return _folder_of(info).joinpath(value).resolve()
+    except (OSError, RuntimeError) as error:  # RuntimeError: links that go round in a circle (Python < 3.13)
+        raise ValueError(f"cannot be used as a path: {error}") from None
+
+
+def _folder_of(info: ValidationInfo) -> Path:
+    folder = info.context["folder"] if info.context else Path.cwd()
+    assert isinstance(folder, Path)
+    return folder
+
+
+def read_data_folder(value: Any, info: ValidationInfo) -> Path:
+    """Make the data folder's path absolute; it need not exist yet."""
+    path = _absolute(value, info)
+    if _exists(path) and not path.is_dir():
+        raise ValueError(f"{path} is a file; a folder is needed")
+    if set("?#") & set(str(path)):
+        raise ValueError(f"{path} holds a ? or #, which a database address cannot name")
+    return path
+
+
+def find_folder(value: Any, info: ValidationInfo) -> Path:
+    """Find the folder that a source reads."""
+    path = _absolute(value, info)
+    if not _exists(path):
+        raise ValueError(f"there is no folder {path}")
+    if not path.is_dir():
+        raise ValueError(f"{path} is a file; name the folder it is in")
+    return path
+
+
+def find_picture(value: Any, info: ValidationInfo) -> str | Path:
+    """Take a web address as it is and find a picture's file below the config file's folder."""
+    if isinstance(value, str) and value.startswith(("https://", "http://")):
+        return read_web_url(value)
+    path = _absolute(value, info)
+    if not path.is_relative_to(_folder_of(info).resolve()):
+        raise ValueError(f"{path} is not below the folder of the config file; copy the picture there")
+    if path.suffix.lower() not in PICTURES:
+        raise ValueError(f"must be one of {', '.join(PICTURES)}: Mastodon shows no other kind, SVG included")
+    if not _exists(path) or not path.is_file():
+        raise ValueError(f"there is no picture {path}")
+    return path
+
+
+def _exists(path: Path) -> bool:
+    try:
+        os.stat(path)  # noqa: PTH116  Path.exists() hides a name too long on some versions, raises on others
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    return True
+
+
+# ── the database ─────────────────────────────────────────────────────────────────────────────────
+
+
+def sqlite_in(data: Path) -> str:
+    """Name the database that lives in a data folder."""
+    return f"sqlite:///{data / 'fedibridge.db'}"
+
+
+def read_database(text: str, info: ValidationInfo) -> str:
+    """Read a database address; a relative SQLite path becomes absolute. Messages never quote the password."""
+    scheme, _, rest = text.partition("://")
+    if scheme == "sqlite":
+        return _read_sqlite(rest, info)
+    if scheme in ("postgres", "postgresql", "postgresql+psycopg"):
+        return _read_postgresql(rest)
+    raise ValueError('must begin with "sqlite:///" or "postgresql://"')
+
+
+def _read_sqlite(rest: str, info: ValidationInfo) -> str:
+    if len(rest) < 2 or rest[0] != "/" or rest == "/:memory:" or set("?#") & set(rest):
+        raise ValueError(
+            'must name a file, as "sqlite:///data/fedibridge.db" does: several processes share it'
+        )
+    return f"sqlite:///{_absolute(rest[1:], info)}"
+
+
+def _read_postgresql(rest: str) -> str:
+    try:
+        parts = urlsplit(f"postgresql://{rest}")
+        complete = len(parts.path) > 1 and parts.port != 0
+    except ValueError:
+        complete = False
+    if not complete:
+        raise ValueError(
+            'must be written "postgresql://user:password@host/name"; a / in the password as %2F, a @ as %40'
+        )
+    return f"postgresql://{rest}"
+
+
+# ── as fields use them ───────────────────────────────────────────────────────────────────────────
+
+Duration = Annotated[timedelta, BeforeValidator(read_duration), Kind("duration")]
+SiteKey = Annotated[str, AfterValidator(read_site_key)]
+Handle = Annotated[str, AfterValidator(read_handle), Kind("handle")]
+BaseUrl = Annotated[str, AfterValidator(read_base_url), Kind("web address without a path")]
+WebUrl = Annotated[str, AfterValidator(read_web_url), Kind("web address")]
+PageTemplate = Annotated[str, AfterValidator(read_page_template), Kind("web address with `{slug}`")]
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(read_network), Kind("addresses or networks")]
+Contact = Annotated[str, AfterValidator(read_contact), Kind("mail or web address")]
+DataFolder = Annotated[Path, BeforeValidator(read_data_folder), Kind("folder")]
+SourceFolder = Annotated[Path, BeforeValidator(find_folder), Kind("folder")]
+Picture = Annotated[str | Path, BeforeValidator(find_picture), Kind("web address or path of a picture")]
+Database = Annotated[str, AfterValidator(read_database), Kind("database address")]

@@ -1,0 +1,134 @@
+"""Writes docs/configuration.md from the models of `bridge.config`, so that the reference cannot go stale."""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from bridge.config.load import ENVIRONMENT
+from bridge.config.models import (
+    Config,
+    DeliveryConfig,
+    FeedSource,
+    FolderSource,
+    PollingConfig,
+    ServerConfig,
+    SiteConfig,
+)
+from bridge.config.values import Kind, write_duration
+
+_HEAD = """\
+# Configuration
+
+<!-- Written by `python -m bridge.config_reference --write docs/configuration.md`. Change the docstrings in
+     bridge/config/models.py instead of this file. -->
+
+Everything is in one file, `config.toml`, in [TOML](https://toml.io/). The one that comes with the bridge is
+a working example to copy. Paths are relative to the file's own folder. Durations are written `"90s"`,
+`"15m"`, `"12h"` or `"2d"`. A key the bridge does not know is refused, with the line it is on and the key you
+may have meant: a typing mistake never passes as a setting.
+
+A secret need not stand in the file. Set the environment variable named with it, or the same name with `_FILE`
+behind it to name a file that holds the secret (as Docker's secrets do). The environment wins over the file,
+and an empty variable counts as not set.
+"""
+
+_SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
+    ("At the top of the file", Config),
+    ("`[server]`", ServerConfig),
+    ("`[polling]`", PollingConfig),
+    ("`[delivery]`", DeliveryConfig),
+    ("`[sites.KEY]`", SiteConfig),
+    ("`[[sites.KEY.sources]]` with a feed", FeedSource),
+    ("`[[sites.KEY.sources]]` with a folder", FolderSource),
+)
+
+_INTRODUCTIONS: dict[type[BaseModel], str] = {
+    Config: "These come first, before any `[table]`: whatever follows a `[table]` belongs to it.",
+    SiteConfig: "One table per actor. `KEY` is 1 to 30 of a–z, 0–9 and `_`; it stands in the actor's URLs "
+    "and never changes, while name and looks may. `inbox` and `instance` are taken.",
+}
+
+
+def render() -> str:
+    """Render the reference of every key of config.toml as Markdown."""
+    return "\n".join([_HEAD, *(_render_section(title, table) for title, table in _SECTIONS)])
+
+
+def _render_section(title: str, table: type[BaseModel]) -> str:
+    introduction = _INTRODUCTIONS.get(table) or (table.__doc__ or "").strip()
+    fields = [_render_field(name, field) for name, field in table.model_fields.items() if field.description]
+    return "\n".join([f"## {title}", "", introduction, "", *fields])
+
+
+def _render_field(name: str, field: FieldInfo) -> str:
+    facts = [_type_in_words(field), _default_in_words(field)]
+    if name in ENVIRONMENT:
+        facts.append(f"environment: `{ENVIRONMENT[name]}` or `{ENVIRONMENT[name]}_FILE`")
+    description = " ".join((field.description or "").split())
+    return f"### `{name}`\n\n*{' · '.join(facts)}*\n\n{description}\n"
+
+
+def _type_in_words(field: FieldInfo) -> str:
+    kinds = [mark.words for mark in field.metadata if isinstance(mark, Kind)]
+    lowest, highest = (_bound(field, name) for name in ("ge", "le"))
+    return (kinds[0] if kinds else _words(field.annotation)) + (
+        f" from {lowest} to {highest}" if highest else ""
+    )
+
+
+def _bound(field: FieldInfo, name: str) -> str:
+    limit = next((getattr(mark, name) for mark in field.metadata if hasattr(mark, name)), "")
+    return write_duration(limit) if isinstance(limit, timedelta) else str(limit)
+
+
+def _words(annotation: Any) -> str:
+    plain = {bool: "`true` or `false`", int: "whole number", str: "text"}
+    kinds = [mark.words for mark in getattr(annotation, "__metadata__", ()) if isinstance(mark, Kind)]
+    arguments = get_args(annotation)
+    if kinds or annotation in plain:
+        return kinds[0] if kinds else plain[annotation]
+    if get_origin(annotation) is Literal:
+        return " or ".join(f"`{json.dumps(choice)}`" for choice in arguments)
+    if get_origin(annotation) is Mapping:
+        return f"table of {_words(arguments[1])}"
+    if not arguments:
+        return "tables"
+    return f"list of {_words(arguments[0])}" if get_origin(annotation) is tuple else _words(arguments[0])
+
+
+def _default_in_words(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    if field.default_factory is not None or field.default in (None, "", ()):
+        return "optional"
+    return f"default `{_as_toml(field.default)}`"
+
+
+def _as_toml(value: Any) -> str:
+    return json.dumps(write_duration(value) if isinstance(value, timedelta) else value, default=str)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the reference, or check that a file holds what would be written; 1 when it does not."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    action = parser.add_mutually_exclusive_group(required=True)
+    action.add_argument("--write", type=Path, metavar="FILE")
+    action.add_argument("--check", type=Path, metavar="FILE")
+    options = parser.parse_args(arguments)
+    if options.write:
+        options.write.write_text(render(), encoding="utf-8")
+        return 0
+    if options.check.is_file() and options.check.read_text(encoding="utf-8") == render():
+        return 0
+    print(f"{options.check} is stale: run python -m bridge.config_reference --write {options.check}")
+    return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,237 @@
+"""Delivers what was published: claim → sign and POST → settle."""
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from bridge.activitypub.documents import CONTENT_TYPE
+from bridge.activitypub.signatures import sign
+from bridge.errors import BridgeError
+from bridge.model import Answered, Decision, Delivered, Delivery, Drop, Outcome, Scheme, Unreachable
+from bridge.net import Client
+from bridge.pump import Stop, pump
+from bridge.retry import decide, is_down
+from bridge.services import Services
+from bridge.store import Tx, deliveries, followers, peers, remote
+from bridge.store.peers import Peer
+
+log = logging.getLogger(__name__)
+
+ACCEPT = "application/activity+json, application/ld+json"
+REMEMBER_SCHEME = timedelta(days=7)
+BREAK_AFTER = 5  # failures in a row, after which a host is left alone for a while
+FIRST_BREAK, LONGEST_BREAK = timedelta(minutes=1), timedelta(hours=1)
+SLOW_SHARE = 4  # one slot in this many is for hosts that lately did not answer
+
+# Threads answers 404 to signatures it does not like.
+_HIDES_REFUSALS = ("threads.net", "threads.com")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A claimed delivery and what we know about its peer."""
+
+    delivery: Delivery
+    peer: Peer | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How one attempt went. No outcome: it was interrupted by a stop, and does not count.
+
+    `scheme` is the one that was accepted.
+    """
+
+    delivery: Delivery
+    outcome: Outcome | None
+    scheme: Scheme | None = None
+
+
+class Deliverer:
+    """Delivers for one worker process, in lanes that do not wait for one another."""
+
+    def __init__(
+        self, services: Services, client: Client, *, jitter: Callable[[], float] = random.random
+    ) -> None:
+        self._services = services
+        self._client = client
+        self._jitter = jitter
+        self._busy: Counter[str] = Counter()  # deliveries under way, by host
+
+    async def drain(self, stop: Stop) -> int:
+        """Deliver everything that is due now; return how many were tried."""
+        lanes = (deliveries.FAST, deliveries.SLOW, deliveries.SUSPECT)
+        return sum(await asyncio.gather(*(self.run(lane, stop) for lane in lanes)))
+
+    async def run(self, lane: str, stop: Stop) -> int:
+        """Deliver what is due in one lane until nothing is left; return how many were tried."""
+        return await pump(
+            lambda room: self._claim(lane, room),
+            self._attempt,
+            self._settle,
+            slots=self._slots(lane),
+            stop=stop,
+        )
+
+    def _slots(self, lane: str) -> int:
+        slots = self._services.config.delivery.concurrency
+        slow = max(1, slots // SLOW_SHARE)
+        return {deliveries.FAST: max(1, slots - slow), deliveries.SLOW: slow, deliveries.SUSPECT: 1}[lane]
+
+    def _claim(self, lane: str, room: int) -> list[Job]:
+        busy = [host for host, under_way in list(self._busy.items()) if under_way]
+        per_host = self._services.config.delivery.per_host
+        now = self._services.now()
+        with self._services.store.write() as tx:
+            claimed = deliveries.claim(tx, room, lane=lane, busy=busy, per_host=per_host, now=now)
+            known = peers.known(tx, {delivery.host for delivery in claimed}) if claimed else {}
+        self._busy.update(delivery.host for delivery in claimed)
+        return [Job(delivery, known.get(delivery.host)) for delivery in claimed]
+
+    async def _attempt(self, job: Job) -> Attempt:
+        try:
+            outcome, scheme = await self._knock(job)
+        except asyncio.CancelledError:
+            return Attempt(job.delivery, None)
+        except BridgeError as error:  # a key or URL of ours or theirs that cannot be used
+            outcome, scheme = Unreachable(str(error)), None
+        finally:
+            self._busy[job.delivery.host] -= 1
+        return Attempt(job.delivery, outcome, scheme)
+
+    async def _knock(self, job: Job) -> tuple[Outcome, Scheme | None]:
+        """Try the scheme this peer accepted last, then the other one where the answer may mean the scheme.
+
+        Draft-cavage comes first with strangers: many speak nothing else, and snac answers 202 to RFC 9421
+        and throws the activity away.
+        """
+        first = _remembered(job.peer, self._services.now()) or Scheme.CAVAGE
+        outcome = await self._post(job.delivery, first)
+        if _accepted(outcome) or not _may_mean_scheme(outcome, job.delivery.host):
+            return outcome, first if _accepted(outcome) else None
+        second = Scheme.RFC9421 if first is Scheme.CAVAGE else Scheme.CAVAGE
+        again = await self._post(job.delivery, second)
+        return (again, second) if _accepted(again) else (outcome, None)
+
+    async def _post(self, delivery: Delivery, scheme: Scheme) -> Outcome:
+        headers = sign(
+            scheme,
+            self._services.keys.of_site(delivery.site),
+            "POST",
+            delivery.inbox,
+            body=delivery.body,
+            now=self._services.now(),
+            content_type=CONTENT_TYPE,
+            accept=ACCEPT,
+        )
+        return await self._client.post(delivery.inbox, delivery.body, headers)
+
+    def _settle(self, attempts: Sequence[Attempt]) -> None:
+        now = self._services.now()
+        decided = [(one, self._decide(one, now)) for one in attempts if one.outcome is not None]
+        interrupted = [one.delivery.id for one in attempts if one.outcome is None]
+        with self._services.store.write() as tx:
+            if interrupted:
+                deliveries.release(tx, interrupted, now=now)
+            deliveries.settle(tx, [(one.delivery, decision) for one, decision in decided], now=now)
+            _learn_all(tx, [one for one, _ in decided], now=now)
+            for one, decision in decided:
+                _report(one.delivery, decision)
+                if isinstance(decision, Drop) and decision.gone:
+                    _look_for_the_people(tx, one.delivery.inbox, now=now)
+
+    def _decide(self, attempt: Attempt, now: datetime) -> Decision:
+        delivery, outcome = attempt.delivery, attempt.outcome
+        assert outcome is not None
+        if delivery.losses >= deliveries.QUARANTINE_AFTER and not _accepted(outcome):
+            return Drop(f"quarantined: the worker died {delivery.losses} times while sending this")
+        return decide(outcome, attempts=delivery.attempts, now=now, jitter=self._jitter())
+
+
+def _accepted(outcome: Outcome) -> bool:
+    return isinstance(outcome, Answered) and 200 <= outcome.status < 300
+
+
+def _may_mean_scheme(outcome: Outcome, host: str) -> bool:
+    if not isinstance(outcome, Answered):
+        return False
+    return outcome.status in (400, 401) or (outcome.status in (403, 404) and host.endswith(_HIDES_REFUSALS))
+
+
+def _remembered(peer: Peer | None, now: datetime) -> Scheme | None:
+    if peer is None or peer.scheme_at is None or now - peer.scheme_at > REMEMBER_SCHEME:
+        return None
+    return peer.scheme
+
+
+def _look_for_the_people(tx: Tx, inbox: str, *, now: datetime) -> None:
+    """An inbox that is gone may be a server's mistake: only the actor's own 410 or 404s end a follow."""
+    for actor_id in followers.actors_behind(tx, inbox):
+        remote.owe(tx, actor_id, "gone", due_at=now)
+
+
+# ── what attempts teach us about a peer ───────────────────────────────────────────────────────────
+
+
+def _learn_all(tx: Tx, attempts: Sequence[Attempt], *, now: datetime) -> None:
+    known = dict(peers.known(tx, {one.delivery.host for one in attempts})) if attempts else {}
+    for one in attempts:
+        host = one.delivery.host
+        before = known.get(host) or Peer(host)
+        after = learn(before, one, now=now)
+        if after == before:
+            continue
+        known[host] = after
+        peers.save(tx, after)
+        if before.failures and not after.failures:
+            deliveries.flush_host(tx, host, now=now)
+        elif after.open_until and after.open_until != before.open_until:
+            deliveries.hold_host(tx, host, after.open_until)
+
+
+def learn(peer: Peer, attempt: Attempt, *, now: datetime) -> Peer:
+    """Update what we know of a peer; the very same object when there is nothing worth storing."""
+    outcome = attempt.outcome
+    assert outcome is not None
+    if is_down(outcome):
+        why = outcome.why if isinstance(outcome, Unreachable) else f"{outcome.status}"
+        return _failed(peer, why, now)
+    if peer.failures:
+        peer = replace(peer, failures=0, open_until=None, failing_since=None, last_success_at=now, error=None)
+    # Cavage is what strangers get anyway: nothing to remember about the thousands who take it.
+    learned = attempt.scheme is not None and attempt.scheme is not (peer.scheme or Scheme.CAVAGE)
+    stale = peer.scheme is not None and attempt.scheme is peer.scheme and _remembered(peer, now) is None
+    return replace(peer, scheme=attempt.scheme, scheme_at=now) if learned or stale else peer
+
+
+def _failed(peer: Peer, why: str, now: datetime) -> Peer:
+    failures = peer.failures + 1
+    pause = min(FIRST_BREAK * 2 ** min(failures - BREAK_AFTER, 10), LONGEST_BREAK)
+    return replace(
+        peer,
+        failures=failures,
+        failing_since=peer.failing_since or now,
+        last_failure_at=now,
+        error=why,
+        open_until=now + pause if failures >= BREAK_AFTER else None,
+    )
+
+
+def _report(delivery: Delivery, decision: Decision) -> None:
+    match decision:
+        case Delivered():
+            log.debug("Delivered %s to %s", delivery.type, delivery.inbox)
+        case Drop(reason):
+            log.warning("Gave up delivering %s to %s: %s", delivery.type, delivery.inbox, reason)
+        case _:
+            log.info(
+                "%s to %s failed (%s); again at %s",
+                delivery.type,
+                delivery.inbox,
+                decision.reason,
+                f"{decision.due_at:%d %b %H:%M:%S} UTC",
+            )

@@ -1,0 +1,347 @@
+"""What a verified activity does: one function per type, each inside the transaction it is handed.
+
+Whatever is changed or removed is looked up together with the actor who signed: nobody can touch what
+belongs to someone else (SECURITY A2). Everything may happen twice.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import unquote
+
+from bridge.activitypub import activities, documents
+from bridge.activitypub.ids import mint_activity_id
+from bridge.activitypub.parse import Activity, is_vote, parse_like, parse_reply
+from bridge.activitypub.values import get_id
+from bridge.addresses import host_of
+from bridge.errors import BadDocument
+from bridge.model import Follower, RemoteActor
+from bridge.services import Services
+from bridge.sources.html import clean_incoming
+from bridge.store import Tx, deliveries, followers, identity, inbox, interactions, posts, remote
+from bridge.store.deliveries import NewActivity
+from bridge.store.interactions import BOOST, LIKE, REPLY, NewInteraction
+
+MAX_REPLY = 10_000  # characters of a reply's HTML that are kept (SECURITY C5)
+MAX_INTERACTIONS_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A verified activity on its way to take effect. `actor` is who sent it, when we could learn it."""
+
+    activity: Activity
+    signer: str
+    actor: RemoteActor | None
+    serial: int  # of its arrival: tells apart what may rightly be answered twice
+    now: datetime
+
+
+Effect = Callable[[Tx, Services, Incoming], str]
+
+
+def take_effect(tx: Tx, services: Services, incoming: Incoming) -> str:
+    """Let an activity take effect, once, and say in a phrase what it did."""
+    activity = incoming.activity
+    effect = EFFECTS.get(activity.type)
+    if effect is None:
+        inbox.count_ignored(tx, activity.type, now=incoming.now)
+        return f"ignored: {activity.type}"
+    new = activity.id is None or inbox.see(tx, activity.id, now=incoming.now)
+    if not new and not (activity.type == "Follow" and _is_follower(tx, services, incoming)):
+        return "came before"
+    return effect(tx, services, incoming)
+
+
+def site_of(services: Services, uri: str | None) -> str | None:
+    """Return the site an actor's URL belongs to, tolerating a trailing slash and the profile's address."""
+    if uri is None:
+        return None
+    plain = uri.rstrip("/")
+    for key, site in services.config.sites.items():
+        ours = (services.ids.actor(key), services.ids.profile(site.user), site.website.rstrip("/"))
+        if plain in ours:
+            return key
+    return None
+
+
+def post_of(services: Services, uri: str | None) -> tuple[str, str] | None:
+    """Return (site, post id) that a URL of ours stands for."""
+    prefix = f"{services.ids.base_url}/ap/"
+    if uri is None or not uri.startswith(prefix):
+        return None
+    match uri.removeprefix(prefix).split("/"):
+        case [site, "posts", post_id] if site in services.config.sites:
+            return site, unquote(post_id)
+    return None
+
+
+def concerns_us(tx: Tx, services: Services, activity: Activity) -> bool:
+    """Say whether an activity is about a site, a post or a reply of ours: worth asking who its actor is."""
+    if activity.type == "Create":
+        parts = _reply_parts(activity)
+        return parts is not None and _thread_of(tx, services, parts.in_reply_to) is not None
+    uri = activity.object_id
+    return site_of(services, uri) is not None or post_of(services, uri) is not None
+
+
+# ── following ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def _follow(tx: Tx, services: Services, incoming: Incoming) -> str:
+    activity, actor = incoming.activity, incoming.actor
+    site = site_of(services, activity.object_id)
+    if site is None or actor is None:
+        return "not about us"
+    if activity.id and inbox.was_undone(tx, _undo_key(incoming.signer, activity.id)):
+        return "undone before it came"
+    host = host_of(actor.shared_inbox or actor.inbox)
+    asks = followers.PENDING if services.site(site).approve_followers else followers.ACCEPTED
+    state = followers.save(tx, followers.NewFollower(site, actor, host, asks, activity.id), now=incoming.now)
+    identity.touch(tx)
+    if state == followers.PENDING:
+        return f"{actor.handle} asks to follow {site}"
+    queue_answer(
+        tx, services, "Accept", site, actor, activity.raw, version=str(incoming.serial), now=incoming.now
+    )
+    return f"{actor.handle} follows {site}"
+
+
+def queue_answer(
+    tx: Tx,
+    services: Services,
+    answer: str,
+    site: str,
+    actor: RemoteActor,
+    follow: Mapping[str, Any],
+    *,
+    version: str,
+    now: datetime,
+) -> None:
+    """Queue an Accept or Reject of a Follow for the follower's own inbox, unless one waits already."""
+    if deliveries.is_waiting(tx, answer, actor.id, actor.inbox):
+        return
+    make = activities.accept if answer == "Accept" else activities.reject
+    activity_id = mint_activity_id(site, answer, str(follow.get("id") or actor.id), version)
+    document = make(services.ids, site, follow, activity_id=activity_id)
+    new = NewActivity(site, document["id"], answer, actor.id, documents.encode(document))
+    activity_pk = deliveries.add_activity(tx, new, now=now)
+    deliveries.deliver_to(tx, activity_pk, new, actor.inbox, host_of(actor.inbox), now=now)
+
+
+def approve(tx: Tx, services: Services, follower: Follower, *, now: datetime) -> None:
+    """Let a waiting follower in and tell them."""
+    followers.accept(tx, follower.site, follower.actor_id)
+    identity.touch(tx)
+    _answer_follower(tx, services, "Accept", follower, now=now)
+
+
+def reject(tx: Tx, services: Services, follower: Follower, *, now: datetime) -> None:
+    """Turn a follower away, waiting or accepted, and tell them."""
+    _answer_follower(tx, services, "Reject", follower, now=now)
+    followers.remove(tx, follower.actor_id, site=follower.site, reason="the follower was rejected", now=now)
+    identity.touch(tx)
+
+
+def _answer_follower(tx: Tx, services: Services, answer: str, follower: Follower, *, now: datetime) -> None:
+    found = remote.actor(tx, follower.actor_id)
+    if found is None:
+        return
+    follow = {
+        "id": follower.follow_id,
+        "type": "Follow",
+        "actor": follower.actor_id,
+        "object": services.ids.actor(follower.site),
+    }
+    queue_answer(tx, services, answer, follower.site, found[0], follow, version=now.isoformat(), now=now)
+
+
+def _is_follower(tx: Tx, services: Services, incoming: Incoming) -> bool:
+    """A Follow that comes again from someone we accepted is answered again: our Accept may be lost."""
+    site = site_of(services, incoming.activity.object_id)
+    return site is not None and followers.find(tx, site, incoming.signer) is not None
+
+
+def _block(tx: Tx, services: Services, incoming: Incoming) -> str:
+    site = site_of(services, incoming.activity.object_id)
+    if site is None:
+        return "not about us"
+    removed = _leave(tx, incoming, site, "they blocked us")
+    return f"{incoming.signer} blocked {site}" + (" and no longer follows" if removed else "")
+
+
+def _leave(tx: Tx, incoming: Incoming, site: str | None, reason: str) -> int:
+    removed = followers.remove(tx, incoming.signer, site=site, reason=reason, now=incoming.now)
+    if removed:
+        identity.touch(tx)
+    return removed
+
+
+# ── taking back ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _undo(tx: Tx, services: Services, incoming: Incoming) -> str:
+    """Take something back by its id, or by what it did; an Undo that comes first is remembered."""
+    undone_id = incoming.activity.object_id
+    if undone_id:
+        inbox.undo(tx, _undo_key(incoming.signer, undone_id), now=incoming.now)
+    embedded = incoming.activity.object
+    removed = _undo_embedded(tx, services, incoming, embedded) if embedded else 0
+    if undone_id and not removed:
+        removed = interactions.remove_activity(tx, incoming.signer, undone_id)
+        for site in services.config.sites:
+            follower = followers.find(tx, site, incoming.signer)
+            if follower is not None and follower.follow_id == undone_id:
+                removed += _leave(tx, incoming, site, "they unfollowed")
+    if removed:
+        identity.touch(tx)
+    return f"undone by {incoming.signer}" if removed else "nothing to undo"
+
+
+def _undo_embedded(tx: Tx, services: Services, incoming: Incoming, embedded: Mapping[str, Any]) -> int:
+    target = get_id(embedded.get("object"))
+    kind = _KINDS.get(str(embedded.get("type")))
+    if kind and target:
+        return interactions.remove(tx, kind, incoming.signer, target)
+    site = site_of(services, target)
+    if embedded.get("type") == "Follow" and site:
+        return _leave(tx, incoming, site, "they unfollowed")
+    return 0
+
+
+def _undo_key(signer: str, activity_id: str) -> str:
+    # With the signer: nobody can undo in advance what someone else will do.
+    return f"{signer} {activity_id}"
+
+
+# ── what people do with posts ─────────────────────────────────────────────────────────────────────
+
+_KINDS = {"Like": LIKE, "EmojiReact": LIKE, "Announce": BOOST}
+
+
+def _react(tx: Tx, services: Services, incoming: Incoming) -> str:
+    activity = incoming.activity
+    where = post_of(services, activity.object_id)
+    pk = posts.row_of(tx, *where) if where else None
+    if where is None or pk is None or activity.object_id is None:
+        return "not about a post of ours"
+    if activity.id and inbox.was_undone(tx, _undo_key(incoming.signer, activity.id)):
+        return "undone before it came"
+    kind = _KINDS[activity.type]
+    new = NewInteraction(
+        site=where[0],
+        post_pk=pk,
+        kind=kind,
+        actor_id=incoming.signer,
+        object_key=activity.object_id,
+        activity_id=activity.id,
+        # A Like is addressed to its author alone and counted everywhere; a boost is as public as it says.
+        public=activity.is_public or kind == LIKE,
+        emoji=parse_like(activity).emoji if kind == LIKE else None,
+        published_at=activity.published,
+    )
+    interactions.save(tx, new, now=incoming.now)
+    identity.touch(tx)
+    return f"{kind} by {incoming.signer}"
+
+
+def _reply(tx: Tx, services: Services, incoming: Incoming) -> str:
+    parts = _reply_parts(incoming.activity)
+    thread = _thread_of(tx, services, parts.in_reply_to) if parts else None
+    if parts is None or thread is None:
+        return "not a reply to us"
+    new = NewInteraction(
+        site=thread[0],
+        post_pk=thread[1],
+        kind=REPLY,
+        actor_id=incoming.signer,
+        object_key=parts.id,
+        activity_id=incoming.activity.id,
+        public=parts.is_public and incoming.activity.is_public,
+        in_reply_to=parts.in_reply_to,
+        content=clean_incoming(parts.content)[:MAX_REPLY],
+        url=parts.url,
+        published_at=parts.published,
+    )
+    interactions.save(tx, new, now=incoming.now)
+    identity.touch(tx)
+    return f"reply by {incoming.signer}"
+
+
+def _reply_parts(activity: Activity):  # type: ignore[no-untyped-def]
+    if activity.object is None or is_vote(activity.object):
+        return None
+    try:
+        return parse_reply(activity.object)
+    except BadDocument:
+        return None
+
+
+def _thread_of(tx: Tx, services: Services, parent: str | None) -> tuple[str, int] | None:
+    """Return (site, post's row) of the thread a reply belongs to: under a post or under a stored reply."""
+    where = post_of(services, parent)
+    if where is not None:
+        pk = posts.row_of(tx, *where)
+        return (where[0], pk) if pk is not None else None
+    return interactions.post_of_reply(tx, parent) if parent else None
+
+
+# ── changes on their side ─────────────────────────────────────────────────────────────────────────
+
+
+def _update(tx: Tx, services: Services, incoming: Incoming) -> str:
+    activity = incoming.activity
+    if activity.is_about_its_actor:
+        # What it says is only a hint: an attacker could name a victim's inbox (SECURITY A14).
+        remote.owe(tx, incoming.signer, "changed", due_at=incoming.now)
+        return "will look at them again"
+    parts = _reply_parts(activity)
+    if parts is None:
+        return "not about us"
+    public = parts.is_public and activity.is_public
+    content = clean_incoming(parts.content)[:MAX_REPLY]
+    changed = interactions.revise_reply(tx, incoming.signer, parts.id, content=content, public=public)
+    if changed:
+        identity.touch(tx)
+    return "reply edited" if changed else "not about us"
+
+
+def _delete(tx: Tx, services: Services, incoming: Incoming) -> str:
+    activity = incoming.activity
+    if activity.is_about_its_actor:
+        forget(tx, incoming.signer, "their account was deleted", now=incoming.now)
+        return f"{incoming.signer} is gone"
+    removed = interactions.remove_reply(tx, incoming.signer, activity.object_id or "")
+    if removed:
+        identity.touch(tx)
+    return "reply deleted" if removed else "not about us"
+
+
+def _move(tx: Tx, services: Services, incoming: Incoming) -> str:
+    if incoming.activity.target is None:
+        return "moves nowhere"
+    remote.owe(tx, incoming.signer, "moved", due_at=incoming.now)
+    return "will look where they moved"
+
+
+def forget(tx: Tx, actor_id: str, reason: str, *, now: datetime) -> None:
+    """Erase a remote actor with everything they did (SECURITY D8)."""
+    followers.remove(tx, actor_id, reason=reason, now=now)
+    interactions.forget_actor(tx, actor_id)
+    remote.forget_actor(tx, actor_id)
+    identity.touch(tx)
+
+
+EFFECTS: Mapping[str, Effect] = {
+    "Follow": _follow,
+    "Undo": _undo,
+    "Block": _block,
+    "Like": _react,
+    "EmojiReact": _react,
+    "Announce": _react,
+    "Create": _reply,
+    "Update": _update,
+    "Delete": _delete,
+    "Move": _move,
+}

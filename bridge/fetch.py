@@ -1,0 +1,223 @@
+"""Fetches other people's documents: signed by the instance actor, and within a budget.
+
+GoToSocial and servers in secure mode answer no unsigned GET; what comes back speaks only for its own URL.
+"""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from bridge.activitypub.parse import (
+    is_activitypub,
+    listed_key_ids,
+    parse_actor,
+    parse_document,
+    parse_keys,
+)
+from bridge.activitypub.signatures import sign
+from bridge.activitypub.values import get_id
+from bridge.addresses import host_of, same_origin
+from bridge.errors import BadDocument, BadUrl
+from bridge.model import Answered, RemoteActor, RemoteKey, Scheme, Unreachable
+from bridge.net import Client
+from bridge.services import Services
+
+ACCEPT = 'application/activity+json, application/ld+json; profile="https://www.w3.org/ns/activitystreams"'
+LIMIT = 1024 * 1024  # bytes
+SECONDS = 10.0
+
+FAILURES_PER_HOST, FAILURES_IN_ALL = 6, 60  # a minute (SECURITY B8)
+_MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class NotThere:
+    """There is no such document. `gone`: its server says for ever (410)."""
+
+    why: str
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NotNow:
+    """The document could not be had, but may be later, from `retry_at` on."""
+
+    why: str
+    retry_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FoundActor:
+    """An actor and the keys its document lists."""
+
+    actor: RemoteActor
+    keys: tuple[RemoteKey, ...]
+
+
+class Budget:
+    """How many fetches may fail in a minute: a flood of made-up key ids must not make us a weapon.
+
+    Only failures are counted: thousands of followers who arrive with a Move are all genuine, and each
+    needs one fetch that succeeds.
+    """
+
+    def __init__(self) -> None:
+        self._failures: dict[str, deque[datetime]] = defaultdict(deque)
+        self._all: deque[datetime] = deque()
+
+    def allows(self, host: str, now: datetime) -> bool:
+        """Say whether another fetch from this host may be tried."""
+        return (
+            _recent(self._failures[host], now) < FAILURES_PER_HOST
+            and _recent(self._all, now) < FAILURES_IN_ALL
+        )
+
+    def charge(self, host: str, now: datetime) -> None:
+        """Count a failure."""
+        self._failures[host].append(now)
+        self._all.append(now)
+        if len(self._failures) > 1000:  # hosts are named by strangers: forget those that are quiet
+            for quiet in [name for name, failed in self._failures.items() if not _recent(failed, now)]:
+                del self._failures[quiet]
+
+
+def _recent(moments: deque[datetime], now: datetime) -> int:
+    while moments and now - moments[0] > _MINUTE:
+        moments.popleft()
+    return len(moments)
+
+
+class Fetcher:
+    """Fetches documents for one worker process; the same URL is fetched once at a time."""
+
+    def __init__(self, services: Services, client: Client) -> None:
+        self._services = services
+        self._client = client
+        self._budget = Budget()
+        self._under_way: dict[str, asyncio.Task[Mapping[str, Any] | NotThere | NotNow]] = {}
+
+    async def actor(self, url: str) -> FoundActor | NotThere | NotNow:
+        """Fetch an actor by its id or another URL that leads to it."""
+        found = await self.document(url)
+        if isinstance(found, NotThere | NotNow):
+            return found
+        own_id = get_id(found) or url
+        if own_id != url.partition("#")[0]:  # a stub, or found under another address: ask at its own
+            found = await self.document(own_id)
+            if isinstance(found, NotThere | NotNow):
+                return found
+        try:
+            return FoundActor(parse_actor(found, url=own_id), parse_keys(found))
+        except BadDocument as error:
+            return NotThere(str(error))
+
+    async def key(self, key_id: str) -> FoundActor | NotThere | NotNow:
+        """Fetch the actor who owns a key; the key is among the result's or it is `NotThere`.
+
+        A key id may lead to the actor, to a stub of it (GoToSocial), or to a document of the key alone:
+        in the end it is the actor's own document that has to list the key.
+        """
+        found = await self.document(key_id)
+        if isinstance(found, NotThere | NotNow):
+            return found
+        owner = next((key.actor_id for key in parse_keys(found) if key.id == key_id), None)
+        if owner is None:
+            return NotThere(f"The document at {key_id} does not hold that key.")
+        if not same_origin(owner, key_id):
+            return NotThere(f"The key {key_id} says it belongs to {owner}, on another server.")
+        whole = await self.document(owner)
+        if isinstance(whole, NotThere | NotNow):
+            return whole
+        return _owner_of(key_id, owner, whole, (*parse_keys(found), *parse_keys(whole)))
+
+    async def document(self, url: str) -> Mapping[str, Any] | NotThere | NotNow:
+        """Fetch the document a URL stands for; its `id` is where it was found (SECURITY A3)."""
+        url = url.partition("#")[0]
+        if url not in self._under_way:
+            task = asyncio.ensure_future(self._document(url))
+            self._under_way[url] = task
+            task.add_done_callback(lambda _: self._under_way.pop(url, None))
+        return await asyncio.shield(self._under_way[url])
+
+    async def _document(self, url: str) -> Mapping[str, Any] | NotThere | NotNow:
+        now = self._services.now()
+        try:
+            host = host_of(url)
+        except BadUrl as error:
+            return NotThere(str(error))
+        if not self._budget.allows(host, now):
+            return NotNow(f"too many failed fetches from {host} lately", now + _MINUTE)
+        found = await self._fetch_confirmed(url)
+        if isinstance(found, NotThere | NotNow):
+            self._budget.charge(host, now)
+        return found
+
+    async def _fetch_confirmed(self, url: str) -> Mapping[str, Any] | NotThere | NotNow:
+        """Fetch, and once more at the document's own id if that is elsewhere; then they have to agree."""
+        found = await self._fetch(url)
+        if isinstance(found, NotThere | NotNow):
+            return found
+        document, final = found
+        own_id = get_id(document)
+        if own_id == final or (own_id and _is_part_of(document, final)):
+            return document
+        if own_id is None:
+            return NotThere(f"The document at {url} has no id.")
+        again = await self._fetch(own_id)
+        if isinstance(again, NotThere | NotNow):
+            return again
+        if get_id(again[0]) not in (own_id, again[1]) or get_id(again[0]) != own_id:
+            return NotThere(f"The document at {url} calls itself {own_id}, which is not so.")
+        return again[0]
+
+    async def _fetch(self, url: str) -> tuple[Mapping[str, Any], str] | NotThere | NotNow:
+        outcome = await self._get(url, Scheme.CAVAGE)
+        if isinstance(outcome, Answered) and outcome.status in (400, 401):
+            outcome = await self._get(url, Scheme.RFC9421)
+        now = self._services.now()
+        if isinstance(outcome, Unreachable):
+            return NotNow(f"{url}: {outcome.why}", now + _MINUTE)
+        if outcome.status in (404, 410):
+            return NotThere(f"{url} answered {outcome.status}", gone=outcome.status == 410)
+        if outcome.status != 200:
+            return NotNow(f"{url} answered {outcome.status}", now + (outcome.retry_after or _MINUTE))
+        if not is_activitypub(outcome.headers.get("content-type")):
+            return NotThere(f"{url} is no ActivityPub document but {outcome.headers.get('content-type')}")
+        try:
+            return parse_document(outcome.body, url=url), outcome.url
+        except BadDocument as error:
+            return NotThere(str(error))
+
+    async def _get(self, url: str, scheme: Scheme) -> Answered | Unreachable:
+        key, now = self._services.keys.instance, self._services.now()
+
+        def signed(method: str, hop: str) -> Mapping[str, str]:
+            return sign(scheme, key, method, hop, body=None, now=now, accept=ACCEPT)
+
+        return await self._client.get(url, accept=ACCEPT, limit=LIMIT, timeout=SECONDS, sign=signed)
+
+
+def _is_part_of(document: Mapping[str, Any], final: str) -> bool:
+    """A key's URL on the actor's own server may answer with a stub of the actor (GoToSocial)."""
+    own_id = get_id(document)
+    lists_it = final in listed_key_ids(document)
+    return own_id is not None and lists_it and same_origin(own_id, final)
+
+
+def _owner_of(
+    key_id: str, owner: str, document: Mapping[str, Any], keys: tuple[RemoteKey, ...]
+) -> FoundActor | NotThere:
+    if key_id not in listed_key_ids(document):
+        return NotThere(f"The actor {owner} does not list the key {key_id}.")
+    try:
+        actor = parse_actor(document, url=owner)
+    except BadDocument as error:
+        return NotThere(str(error))
+    # The last one wins: what the actor's own document says about a key overrides the key's document.
+    theirs = {key.id: key for key in keys if key.actor_id == actor.id}
+    if key_id not in theirs:
+        return NotThere(f"The key {key_id} does not belong to {owner}.")
+    return FoundActor(actor, tuple(theirs.values()))

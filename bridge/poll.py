@@ -1,0 +1,274 @@
+"""Polls: due sources → entries → what changed → publish."""
+
+import asyncio
+import hashlib
+import logging
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from bridge import changes
+from bridge.addresses import host_of
+from bridge.changes import Changes, Known
+from bridge.config import FolderSource
+from bridge.errors import BridgeError
+from bridge.folders import folder_of
+from bridge.model import Answered, Harvest, Unreachable
+from bridge.net import Client
+from bridge.publish import Draft, commit, draft_created, draft_edited, publish_scheduled
+from bridge.pump import Stop, pump
+from bridge.services import Services
+from bridge.sources.feed import parse_feed
+from bridge.sources.folder import Folder, fingerprint, read_folder, scan
+from bridge.store import posts, sources
+from bridge.store.posts import KnownPost
+from bridge.store.sources import Source, SourceForUpdate
+
+log = logging.getLogger(__name__)
+
+FEED_ACCEPT = (
+    "application/atom+xml, application/rss+xml, application/feed+json, application/json;q=0.9, "
+    "application/xml;q=0.9, text/xml;q=0.8, */*;q=0.5"
+)
+FEED_LIMIT = 10 * 1024 * 1024  # bytes
+FEED_SECONDS = 30.0
+SLOTS = 20
+FOLDER_SAFETY_NET = timedelta(minutes=10)  # folders are watched; this is for what a watch cannot see
+GONE = timedelta(days=1)  # how often a feed that answers 410 is asked
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """How a poll went: what to store of the source, and the drafts to publish with it."""
+
+    source: Source
+    update: SourceForUpdate
+    drafts: tuple[Draft, ...] = ()
+    seen: tuple[int, ...] = ()  # rows of posts that merely came again
+
+
+class Poller:
+    """Polls for one worker process; `folders` remembers parsed files, so that only changed ones are read."""
+
+    def __init__(
+        self, services: Services, client: Client, *, jitter: Callable[[], float] = random.random
+    ) -> None:
+        self._services = services
+        self._client = client
+        self._jitter = jitter
+        self._files: dict[int, dict[str, Any]] = {}
+        self._fingerprints: dict[int, str] = {}
+
+    async def run(self, stop: Stop) -> int:
+        """Poll every source that is due; return how many."""
+        return await pump(self._claim, self._poll, self._settle, slots=SLOTS, stop=stop)
+
+    def watch(self) -> int:
+        """Make folders due whose files changed since they were last read; return how many."""
+        with self._services.store.read() as tx:
+            folders = [source for source in sources.all_sources(tx) if source.kind == "folder"]
+        changed = [source.id for source in folders if self._has_changed(source)]
+        if changed:
+            with self._services.store.write() as tx:
+                sources.make_due(tx, changed, now=self._services.now())
+        return len(changed)
+
+    def publish_scheduled(self) -> int:
+        """Publish posts whose date has come; return how many."""
+        now = self._services.now()
+        with self._services.store.read() as tx:
+            if not posts.scheduled(tx, now=now, limit=1):
+                return 0
+        with self._services.store.write() as tx:
+            due = posts.scheduled(tx, now=now)
+            for post in due:
+                publish_scheduled(tx, self._services, post, now=now)
+        return len(due)
+
+    def _has_changed(self, source: Source) -> bool:
+        try:
+            current = fingerprint(scan(self._folder(source)))
+        except BridgeError:
+            return False  # the poll itself will say what is wrong
+        before = self._fingerprints.setdefault(source.id, source.body_hash or "")
+        self._fingerprints[source.id] = current
+        return current != before
+
+    # ── one poll ──
+
+    def _claim(self, room: int) -> list[Source]:
+        with self._services.store.write() as tx:
+            return sources.claim_due(tx, room, now=self._services.now())
+
+    async def _poll(self, source: Source) -> Polled:
+        try:
+            if source.kind == "folder":
+                return await asyncio.to_thread(self._poll_folder, source)
+            return await self._poll_feed(source)
+        except asyncio.CancelledError:
+            return Polled(source, self._interrupted(source))
+        except BridgeError as error:
+            return self._failed(source, str(error))
+        except Exception as error:  # one poisoned source never stops the others
+            log.exception("Polling %s failed unexpectedly", source.location)
+            return self._failed(source, f"{source.location}: {type(error).__name__} in the bridge: {error}")
+
+    def _poll_folder(self, source: Source) -> Polled:
+        folder = self._folder(source)
+        listing = scan(folder)
+        digest = fingerprint(listing)
+        if digest == source.body_hash:
+            return self._unchanged(source)
+        harvest = read_folder(folder, now=self._services.now(), cache=self._files.setdefault(source.id, {}))
+        return self._harvested(source, harvest, body_hash=digest)
+
+    async def _poll_feed(self, source: Source) -> Polled:
+        url = source.moved_to or source.location
+        conditions = {"If-None-Match": source.etag, "If-Modified-Since": source.last_modified}
+        headers = {name: value for name, value in conditions.items() if value}
+        outcome = await self._client.get(
+            url,
+            accept=FEED_ACCEPT,
+            limit=FEED_LIMIT,
+            timeout=FEED_SECONDS,
+            headers=headers,
+            schemes=("https", "http"),
+        )
+        if isinstance(outcome, Unreachable):
+            return self._failed(source, f"{url}: {outcome.why}")
+        if outcome.status == 304:
+            return self._unchanged(source)
+        if outcome.status != 200:
+            return self._refused(source, url, outcome)
+        return await asyncio.to_thread(self._read_feed, source, outcome)
+
+    def _read_feed(self, source: Source, answer: Answered) -> Polled:
+        digest = hashlib.sha256(answer.body).hexdigest()
+        cached = {
+            "etag": answer.headers.get("etag", ""),
+            "last_modified": answer.headers.get("last-modified", ""),
+            "moved_to": answer.moved_to,
+            "body_hash": digest,
+        }
+        if digest == source.body_hash:
+            return self._unchanged(source, **cached)
+        content_type = answer.headers.get("content-type")
+        harvest = parse_feed(answer.body, url=answer.url, content_type=content_type, now=self._services.now())
+        return self._harvested(source, harvest, **cached)
+
+    def _harvested(self, source: Source, harvest: Harvest, **cached: str | None) -> Polled:
+        """Judge what was found and render what is new: everything that needs no transaction."""
+        now = self._services.now()
+        keys = {key for entry in harvest.entries for key in changes.entry_keys(entry)}
+        with self._services.store.read() as tx:
+            known = posts.known(tx, source.site, keys)
+        judged = changes.judge(
+            harvest.entries,
+            {key: Known(post.pk, post.state, post.content_hash) for key, post in known.items()},
+            baseline=source.baseline_at is None,
+            now=now,
+        )
+        drafts = self._drafts(source.site, judged, {post.pk: post for post in known.values()}, now=now)
+        update = self._answered(source, changed=bool(drafts), problems=harvest.problems, **cached)
+        return Polled(source, update, drafts, judged.same)
+
+    def _drafts(
+        self, site: str, judged: Changes, known: dict[int, KnownPost], *, now: datetime
+    ) -> tuple[Draft, ...]:
+        created = (draft_created(self._services, site, change) for change in judged.created)
+        edited = (
+            draft_edited(self._services, site, change, known[change.ref], now=now) for change in judged.edited
+        )
+        return (*created, *edited)
+
+    # ── settling ──
+
+    def _settle(self, polled: Sequence[Polled]) -> None:
+        for one in polled:
+            try:
+                self._settle_one(one)
+            except Exception as error:
+                log.exception("Publishing from %s failed", one.source.location)
+                failed = self._failed(one.source, f"{one.source.location}: could not be published: {error}")
+                self._settle_one(failed)
+
+    def _settle_one(self, polled: Polled) -> None:
+        now = self._services.now()
+        with self._services.store.write() as tx:
+            for draft in polled.drafts:
+                commit(tx, self._services, draft, polled.source.id, now=now)
+            posts.saw(tx, polled.seen, now=now)
+            sources.settle(tx, polled.source.id, polled.update, now=now)
+        _report(polled)
+
+    # ── what becomes of the source ──
+
+    def _answered(
+        self,
+        source: Source,
+        *,
+        changed: bool,
+        problems: Sequence[Any] | None = None,
+        **cached: str | None,
+    ) -> SourceForUpdate:
+        interval = self._pace(source, changed=changed)
+        pause = FOLDER_SAFETY_NET if source.kind == "folder" else interval
+        return SourceForUpdate(
+            due_at=self._services.now() + pause * (1 + 0.1 * self._jitter()),
+            interval=interval,
+            failures=0,
+            problems=None if problems is None else tuple(problems),
+            answered=True,
+            changed=changed,
+            **cached,
+        )
+
+    def _pace(self, source: Source, *, changed: bool) -> timedelta:
+        """Ask twice as often after a change, a quarter less often after none, within the config's bounds."""
+        polling = self._services.config.polling
+        interval = source.interval / 2 if changed else source.interval * 1.25
+        return min(max(interval, polling.min_interval), polling.max_interval)
+
+    def _unchanged(self, source: Source, **cached: str | None) -> Polled:
+        return Polled(source, self._answered(source, changed=False, **cached))
+
+    def _failed(self, source: Source, error: str, *, pause: timedelta | None = None) -> Polled:
+        polling = self._services.config.polling
+        failures = source.failures + 1
+        backoff = min(polling.min_interval * 2 ** min(failures - 1, 8), polling.max_interval)
+        if source.kind == "folder":
+            backoff = min(backoff, FOLDER_SAFETY_NET)
+        due_at = self._services.now() + max(backoff * (1 + 0.2 * self._jitter()), pause or timedelta())
+        return Polled(source, SourceForUpdate(due_at, source.interval, failures, error=error))
+
+    def _refused(self, source: Source, url: str, answer: Answered) -> Polled:
+        if answer.status == 410:
+            error = (
+                f"{url}: 410, the feed is gone for good: take it out of config.toml or give its new address"
+            )
+            return self._failed(source, error, pause=GONE)
+        error = f"{url}: {host_of(url)} answered {answer.status} instead of a feed"
+        return self._failed(source, error, pause=answer.retry_after)
+
+    def _interrupted(self, source: Source) -> SourceForUpdate:
+        return SourceForUpdate(self._services.now(), source.interval, source.failures, error=source.error)
+
+    def _folder(self, source: Source) -> Folder:
+        configured = next(
+            one
+            for one in self._services.site(source.site).sources
+            if isinstance(one, FolderSource) and one.name == source.name
+        )
+        return folder_of(self._services, source.site, configured)
+
+
+def _report(polled: Polled) -> None:
+    location, update = polled.source.location, polled.update
+    if update.error and update.failures:
+        log.warning("%s", update.error)
+    for problem in update.problems or ():
+        log.warning("%s: %s: %s", location, problem.where, problem.what)
+    if polled.drafts:
+        log.info("%s: %d new or changed", location, len(polled.drafts))

@@ -1,0 +1,124 @@
+"""What a site shows of itself: its config, its keys and its history as an actor document."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from bridge.activitypub import documents
+from bridge.activitypub.content import link_html
+from bridge.activitypub.documents import ActorProfile
+from bridge.config import SiteConfig
+from bridge.model import Image
+from bridge.services import Services
+from bridge.store import Tx, identity
+
+PICTURE_TYPES = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".gif": "image/gif",
+    ".webp": "image/webp",
+    ".avif": "image/avif",
+}
+_WEB_ADDRESS = re.compile(r"https?://[^\s<>\"']{1,2000}")
+
+
+def actor_document(tx: Tx, services: Services, site: str) -> dict[str, Any]:
+    """Describe a site's actor as the fediverse should see it now."""
+    _, created_at, updated_at = identity.profile(tx, site)
+    return _document(services, site, published_at=created_at, updated_at=updated_at)
+
+
+def profile_hash(services: Services, site: str) -> str:
+    """Fingerprint what people see of an actor, so that a changed config is announced, once."""
+    document = _document(services, site)
+    seen = {name: value for name, value in document.items() if name != "generator"}
+    return hashlib.sha256(orjson.dumps(seen, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def profile_url(services: Services, site: SiteConfig) -> str:
+    """Return where a profile leads people: the website itself where Mastodon lets it.
+
+    Mastodon ignores an actor's `url` on another host than its id; our page there redirects.
+    """
+    same_host = urlsplit(site.website).netloc == urlsplit(services.config.base_url).netloc
+    return site.website if same_host else services.ids.profile(site.user)
+
+
+def site_icon(services: Services, key: str) -> Image | None:
+    """Return a profile's picture at the URL where servers find it."""
+    site = services.site(key)
+    return _picture_of(services, key, site.icon, "icon", site.icon_alt)
+
+
+def picture_name(path: Path, role: str) -> str:
+    """Name an icon or header file so that a new picture has a new URL (servers cache them for ever)."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    return f"{role}-{digest}{path.suffix.lower()}"
+
+
+def _document(services: Services, key: str, **moments: Any) -> dict[str, Any]:
+    site = services.site(key)
+    rsa_pem, multibase = services.keys.public(key)
+    profile = ActorProfile(
+        site=key,
+        user=site.user,
+        domain=site.domain,
+        name=site.name,
+        url=profile_url(services, site),
+        website=site.website,
+        rsa_pem=rsa_pem,
+        ed25519_multibase=multibase,
+        summary_html=_paragraphs(site.summary),
+        type=site.type,
+        icon=site_icon(services, key),
+        header=_picture_of(services, key, site.header, "header", ""),
+        fields=_fields(site.fields),
+        discoverable=site.discoverable,
+        indexable=site.indexable,
+        approve_followers=site.approve_followers,
+        attribution_domains=_attribution_domains(site),
+        **moments,
+    )
+    return documents.actor(services.ids, profile)
+
+
+def _picture_of(
+    services: Services, key: str, picture: str | Path | None, role: str, alt: str
+) -> Image | None:
+    if picture is None:
+        return None
+    if isinstance(picture, Path):
+        url = services.ids.picture(key, picture_name(picture, role))
+        return Image(url, alt, PICTURE_TYPES.get(picture.suffix.lower()))
+    return Image(picture, alt, PICTURE_TYPES.get(Path(urlsplit(picture).path).suffix.lower()))
+
+
+def _attribution_domains(site: SiteConfig) -> tuple[str, ...]:
+    host = urlsplit(site.website).hostname
+    return (host,) if host else ()
+
+
+def _fields(fields: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, _linked(value)) for name, value in fields.items())
+
+
+def _paragraphs(text: str) -> str:
+    blocks = (block.strip() for block in re.split(r"\n\s*\n", text))
+    return "".join(f"<p>{_linked(block).replace(chr(10), '<br>')}</p>" for block in blocks if block)
+
+
+def _linked(text: str) -> str:
+    """Escape plain text and make links of the web addresses in it."""
+    linked, end = "", 0
+    for found in _WEB_ADDRESS.finditer(text):
+        url = found.group().rstrip(".,;:!?)")
+        linked += escape(text[end : found.start()]) + link_html(url)
+        end = found.start() + len(url)
+    return linked + escape(text[end:])

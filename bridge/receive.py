@@ -1,0 +1,325 @@
+"""Receives: a stored arrival → verified → a follower, reply or reaction; an Accept to deliver."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bridge.activitypub.keys import load_public_key
+from bridge.activitypub.parse import Activity, binding_error, parse_activity
+from bridge.activitypub.signatures import SignedRequest, parse, verify
+from bridge.addresses import host_of
+from bridge.effects import Incoming, concerns_us, forget, take_effect
+from bridge.errors import BadActivity, BadKey, BadUrl, BridgeError, SignatureError
+from bridge.fetch import Fetcher, FoundActor, NotNow, NotThere
+from bridge.model import RemoteActor, RemoteKey
+from bridge.pump import Stop, pump
+from bridge.services import Services
+from bridge.store import Tx, followers, inbox, remote
+from bridge.store.inbox import Received
+from bridge.store.remote import CachedKey, Errand
+
+log = logging.getLogger(__name__)
+
+SLOTS = 40
+KEY_REFETCH = timedelta(minutes=10)  # a bad signature makes us look for a new key at most this often
+MISSING_KEY, GONE_KEY = timedelta(minutes=10), timedelta(hours=24)
+ACTOR_FRESH = timedelta(days=1)
+PATIENCE = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 360, 720, 720, 720))
+MISSES_UNTIL_GONE, MISS_PAUSE = 3, timedelta(hours=24)
+MOVE_PAUSE = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Verified: it takes effect now."""
+
+    received: Received
+    activity: Activity
+    signer: str
+    actor: FoundActor | None
+    known_actor: RemoteActor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Not what it claims to be."""
+
+    received: Received
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Another server did not answer; tried again."""
+
+    received: Received
+    why: str
+    not_before: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SignerGone:
+    """The key's owner is gone for good (410): all that is left to do is to forget them."""
+
+    received: Received
+    actor_id: str
+
+
+Verdict = Ready | Refused | Later | SignerGone
+
+
+class Receiver:
+    """Lets arrivals take effect, for one worker process."""
+
+    def __init__(self, services: Services, fetcher: Fetcher) -> None:
+        self._services = services
+        self._fetcher = fetcher
+
+    async def run(self, stop: Stop) -> int:
+        """Handle every arrival that is due; return how many."""
+        return await pump(self._claim, self._judge, self._settle, slots=SLOTS, stop=stop)
+
+    def _claim(self, room: int) -> list[Received]:
+        with self._services.store.write() as tx:
+            return inbox.claim_due(tx, room, now=self._services.now())
+
+    async def _judge(self, received: Received) -> Verdict:
+        try:
+            return await self._verdict(received)
+        except asyncio.CancelledError:
+            return Later(received, "the bridge was stopped", self._services.now())
+        except (BadActivity, SignatureError, BadKey, BadUrl) as error:
+            return Refused(received, str(error))
+        except Exception as error:  # one poisoned arrival never stops the others
+            log.exception("Arrival %d from %s failed unexpectedly", received.id, received.host)
+            return Later(received, f"{type(error).__name__}: {error}", self._services.now())
+
+    async def _verdict(self, received: Received) -> Verdict:
+        activity = parse_activity(received.body)
+        found: FoundActor | None = None
+        if not received.verified:
+            checked = await self._verify(received)
+            if not isinstance(checked, FoundActor):
+                return checked
+            found = checked
+        wrong = binding_error(activity, received.actor_id)
+        if wrong:
+            return Refused(received, wrong)
+        return await self._with_actor(received, activity, found)
+
+    async def _with_actor(self, received: Received, activity: Activity, found: FoundActor | None) -> Verdict:
+        """Learn who the actor is, where that matters; only a Follow cannot do without."""
+        signer = received.actor_id
+        if found is not None:
+            return Ready(received, activity, signer, found)
+        known, wanted = await asyncio.to_thread(self._look_up, activity, signer)
+        if not wanted:
+            return Ready(received, activity, signer, None, known)
+        fetched = await self._fetcher.actor(signer)
+        if isinstance(fetched, FoundActor) and fetched.actor.id == signer:
+            return Ready(received, activity, signer, fetched)
+        if activity.type == "Follow" and known is None:
+            if isinstance(fetched, NotNow):
+                return Later(received, fetched.why, fetched.retry_at)
+            return Refused(received, f"The follower {signer} cannot be found.")
+        return Ready(received, activity, signer, None, known)
+
+    def _look_up(self, activity: Activity, signer: str) -> tuple[RemoteActor | None, bool]:
+        """Return the actor as cached, and whether they should be fetched."""
+        with self._services.store.read() as tx:
+            cached = remote.actor(tx, signer)
+            about_us = concerns_us(tx, self._services, activity)
+        known = cached[0] if cached else None
+        stale = cached is None or self._services.now() - cached[1] > ACTOR_FRESH
+        return known, about_us and stale
+
+    # ── whose signature is it? ──
+
+    async def _verify(self, received: Received) -> FoundActor | Verdict:
+        """Find the key and check the signature; the window and the digest were checked on arrival."""
+        cached = await asyncio.to_thread(self._cached_key, received.key_id)
+        now = self._services.now()
+        if cached is not None and cached.retry_at > now:
+            if cached.pem is None:
+                return self._without_key(received, NotThere(cached.error or "no key", gone=False))
+            if received.received_at < cached.fetched_at:
+                # Fetched since it came, for another arrival: that is the newest there is.
+                return self._check(received, RemoteKey(cached.id, cached.actor_id or "", cached.pem), None)
+            return Refused(received, f"The signature is not by the key {received.key_id}, fetched lately.")
+        fetched = await self._fetcher.key(received.key_id)
+        await asyncio.to_thread(self._remember, received.key_id, fetched)
+        if isinstance(fetched, NotNow):
+            return Later(received, fetched.why, fetched.retry_at)
+        if isinstance(fetched, NotThere):
+            return self._without_key(received, fetched)
+        key = next(key for key in fetched.keys if key.id == received.key_id)
+        return self._check(received, key, fetched)
+
+    def _check(self, received: Received, key: RemoteKey, fetched: FoundActor | None) -> FoundActor | Verdict:
+        if key.actor_id != received.actor_id:
+            return Refused(
+                received, f"It is signed by {key.actor_id} but says to come from {received.actor_id}."
+            )
+        request = stored_request(received)
+        verify(request, parse(request), load_public_key(key.pem), base_urls=[self._services.config.base_url])
+        if fetched is not None:
+            return fetched
+        with self._services.store.read() as tx:
+            known = remote.actor(tx, key.actor_id)
+        activity = parse_activity(received.body)
+        return Ready(received, activity, key.actor_id, None, known[0] if known else None)
+
+    def _without_key(self, received: Received, missing: NotThere) -> Verdict:
+        if missing.gone:
+            return SignerGone(received, received.actor_id)
+        return Refused(received, f"The key {received.key_id} cannot be had: {missing.why}")
+
+    def _cached_key(self, key_id: str) -> CachedKey | None:
+        with self._services.store.read() as tx:
+            return remote.key(tx, key_id)
+
+    def _remember(self, key_id: str, fetched: FoundActor | NotThere | NotNow) -> None:
+        now = self._services.now()
+        with self._services.store.write() as tx:
+            if isinstance(fetched, FoundActor):
+                for key in fetched.keys:
+                    remote.save_key(tx, key, now=now, fresh_for=KEY_REFETCH)
+            elif isinstance(fetched, NotThere):
+                pause = GONE_KEY if fetched.gone else MISSING_KEY
+                remote.save_missing_key(tx, key_id, None, fetched.why, now=now, pause=pause)
+
+    # ── settling ──
+
+    def _settle(self, verdicts: Sequence[Verdict]) -> None:
+        for verdict in verdicts:
+            try:
+                with self._services.store.write() as tx:
+                    self._settle_one(tx, verdict)
+            except Exception:
+                log.exception("Arrival %d could not take effect", verdict.received.id)
+
+    def _settle_one(self, tx: Tx, verdict: Verdict) -> None:
+        now, received = self._services.now(), verdict.received
+        match verdict:
+            case Ready(activity=activity, signer=signer):
+                actor = self._save_actor(tx, verdict, now=now)
+                incoming = Incoming(activity, signer, actor, received.id, now)
+                did = take_effect(tx, self._services, incoming)
+                log.info("%s from %s: %s", activity.type, signer, did)
+                inbox.done(tx, received.id, did, now=now)
+            case Refused(why=why):
+                log.info("Refused a %s from %s: %s", received.type, received.host, why)
+                inbox.refused(tx, received.id, why, now=now)
+            case SignerGone(actor_id=actor_id):
+                if remote.knows(tx, actor_id):
+                    forget(tx, actor_id, "their account is gone", now=now)
+                inbox.done(tx, received.id, "its actor is gone", now=now)
+            case Later(why=why, not_before=not_before):
+                self._postpone(tx, received, why, not_before, now=now)
+
+    def _save_actor(self, tx: Tx, ready: Ready, *, now: datetime) -> RemoteActor | None:
+        if ready.actor is None:
+            return ready.known_actor
+        actor = ready.actor.actor
+        if concerns_us(tx, self._services, ready.activity):
+            remote.save_actor(tx, actor, host_of(actor.shared_inbox or actor.inbox), now=now)
+        return actor
+
+    def _postpone(self, tx: Tx, received: Received, why: str, not_before: datetime, *, now: datetime) -> None:
+        if received.attempts > len(PATIENCE):
+            inbox.refused(tx, received.id, f"{why}; given up after {received.attempts} attempts", now=now)
+            return
+        due_at = max(not_before, now + PATIENCE[received.attempts - 1])
+        inbox.later(tx, received.id, why, due_at=due_at)
+
+
+def stored_request(received: Received) -> SignedRequest:
+    """Rebuild the request an arrival came with, as far as its signature covers it."""
+    stored = received.request
+    return SignedRequest(stored["method"], stored["target"], stored["headers"], received.body)
+
+
+class Registrar:
+    """Looks again at actors who changed, moved or seem gone, for one worker process."""
+
+    def __init__(self, services: Services, fetcher: Fetcher) -> None:
+        self._services = services
+        self._fetcher = fetcher
+
+    async def run(self, stop: Stop) -> int:
+        """Handle every errand that is due; return how many."""
+        return await pump(self._claim, self._look, self._settle, slots=SLOTS, stop=stop)
+
+    def _claim(self, room: int) -> list[Errand]:
+        with self._services.store.write() as tx:
+            return remote.claim_errands(tx, room, now=self._services.now())
+
+    async def _look(self, errand: Errand) -> tuple[Errand, FoundActor | NotThere | NotNow, FoundActor | None]:
+        """Fetch the actor, and where they moved to."""
+        try:
+            found = await self._fetcher.actor(errand.actor.id)
+            target = found.actor.moved_to if isinstance(found, FoundActor) else None
+            new_home = await self._fetcher.actor(target) if target and errand.why == "moved" else None
+        except (asyncio.CancelledError, BridgeError) as error:
+            return errand, NotNow(str(error), self._services.now() + timedelta(minutes=1)), None
+        return errand, found, new_home if isinstance(new_home, FoundActor) else None
+
+    def _settle(
+        self, looks: Sequence[tuple[Errand, FoundActor | NotThere | NotNow, FoundActor | None]]
+    ) -> None:
+        now = self._services.now()
+        with self._services.store.write() as tx:
+            for errand, found, new_home in looks:
+                self._settle_one(tx, errand, found, new_home, now=now)
+
+    def _settle_one(
+        self,
+        tx: Tx,
+        errand: Errand,
+        found: FoundActor | NotThere | NotNow,
+        new_home: FoundActor | None,
+        *,
+        now: datetime,
+    ) -> None:
+        actor_id = errand.actor.id
+        if isinstance(found, NotNow):
+            remote.postpone(tx, actor_id, due_at=max(found.retry_at, now + timedelta(hours=1)), missed=False)
+        elif isinstance(found, NotThere):
+            self._missing(tx, errand, found, now=now)
+        else:
+            self._save(tx, found, now=now)
+            if new_home is not None:
+                self._move(tx, errand, new_home.actor, now=now)
+
+    def _save(self, tx: Tx, found: FoundActor, *, now: datetime) -> None:
+        host = host_of(found.actor.shared_inbox or found.actor.inbox)
+        remote.save_actor(tx, found.actor, host, now=now)
+        followers.relocate(tx, found.actor, host)
+        for key in found.keys:
+            remote.save_key(tx, key, now=now, fresh_for=KEY_REFETCH)
+
+    def _missing(self, tx: Tx, errand: Errand, missing: NotThere, *, now: datetime) -> None:
+        """410 is the end; 404 only three times over two days: servers have bad days."""
+        if missing.gone or errand.misses + 1 >= MISSES_UNTIL_GONE:
+            log.warning("%s is gone (%s): no longer a follower", errand.actor.handle, missing.why)
+            forget(tx, errand.actor.id, f"their account is gone: {missing.why}", now=now)
+        else:
+            remote.postpone(tx, errand.actor.id, due_at=now + MISS_PAUSE, missed=True)
+
+    def _move(self, tx: Tx, errand: Errand, target: RemoteActor, *, now: datetime) -> None:
+        """Follow our follower to their new home, if that home says it is theirs (SECURITY A13)."""
+        if errand.actor.id not in target.also_known_as:
+            log.info("%s says they moved to %s, which does not confirm it", errand.actor.id, target.id)
+            return
+        if errand.moved_at is not None and now - errand.moved_at < MOVE_PAUSE:
+            return
+        host = host_of(target.shared_inbox or target.inbox)
+        for follower in followers.listing(tx):
+            if follower.actor_id == errand.actor.id:
+                remote.save_actor(tx, target, host, now=now)
+                moved = followers.NewFollower(follower.site, target, host, follower.state, None)
+                followers.save(tx, moved, now=now)
+        followers.remove(tx, errand.actor.id, reason="they moved", now=now)
+        remote.settle_errand(tx, errand.actor.id, moved_at=now)

@@ -1,0 +1,79 @@
+"""What every part of the program is handed: config, store, keys, ids and the clock."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from bridge import PRODUCT, __version__
+from bridge.activitypub.ids import Ids
+from bridge.addresses import Reach
+from bridge.config import Config, FeedSource, SiteConfig
+from bridge.identity import establish
+from bridge.keyring import Keyring
+from bridge.store import Store, identity, migrate, open_store, sources
+
+PUBLIC_INTERNET = Reach()
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything there is one of in a process. `reach` says which private addresses may be contacted."""
+
+    config: Config
+    store: Store
+    ids: Ids
+    keys: Keyring
+    reach: Reach
+    now: Callable[[], datetime]
+
+    @property
+    def user_agent(self) -> str:
+        """How we introduce ourselves to other servers."""
+        return f"{PRODUCT}/{__version__} (+{self.config.base_url}/)"
+
+    def site(self, key: str) -> SiteConfig:
+        """Return a site's config."""
+        return self.config.sites[key]
+
+    def close(self) -> None:
+        """Give the database connections back."""
+        self.store.close()
+
+
+def utc_now() -> datetime:
+    """Return the current moment, aware."""
+    return datetime.now(UTC)
+
+
+def open_services(
+    config: Config, *, reach: Reach = PUBLIC_INTERNET, now: Callable[[], datetime] = utc_now
+) -> Services:
+    """Open the database, bring it up to date, and make sure that we still are who we were.
+
+    Raises:
+        StoreError: the database cannot be used.
+        IdentityChanged: the config contradicts what followers' servers know.
+    """
+    store = open_store(config.database)
+    try:
+        migrate(store, now=now(), backups=config.data / "backups")
+        establish(store, config, now=now())
+        with store.write() as tx:
+            sources.sync(tx, _wanted_sources(config), interval=config.polling.min_interval, now=now())
+        with store.read() as tx:
+            pems = identity.private_keys(tx)
+    except BaseException:
+        store.close()
+        raise
+    ids = Ids(config.base_url)
+    return Services(config, store, ids, Keyring(ids, pems), reach, now)
+
+
+def _wanted_sources(config: Config) -> list[tuple[str, str, str, str]]:
+    return [
+        (key, source.name, "feed", source.feed)
+        if isinstance(source, FeedSource)
+        else (key, source.name, "folder", str(source.folder))
+        for key, site in config.sites.items()
+        for source in site.sources
+    ]

@@ -1,0 +1,247 @@
+"""RSS, RDF and Atom become entries, or a sentence that says what came instead of a feed.
+
+feedparser reads the bytes; what it yields is taken apart field by field: one bad entry stops no other.
+JSON Feed is recognised here and read in `jsonfeed`.
+"""
+
+import io
+import re
+from calendar import timegm
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import feedparser
+
+from bridge.errors import NotAFeed
+from bridge.model import Entry, Harvest, Problem
+from bridge.sources import jsonfeed, prolog
+from bridge.sources.feedmedia import enclosures_of, images_of
+from bridge.sources.fields import as_utc, language_tag, parse_date, plausible, tag_list
+from bridge.sources.html import (
+    absolute_url,
+    absolutise,
+    html_from,
+    one_line,
+    paragraphs,
+    plain_text,
+    strip_controls,
+)
+
+MAX_ENTRIES = 5000
+_BAD_REFERENCE = re.compile(
+    rb"&#(?:x0*(d[89a-f][0-9a-f]{2}|[0-9a-f]{7,})|0*(\d{8,}|5[5-7]\d{3}));", re.IGNORECASE
+)
+
+Item = dict[str, Any]
+
+
+def parse_feed(body: bytes, *, url: str, content_type: str | None = None, now: datetime) -> Harvest:
+    """Return the entries of the feed that `url` answered with.
+
+    Raises `NotAFeed` when the body is anything else, empty or cut off: nothing may be concluded from it then.
+    """
+    if not body.strip(b"\x00 \t\r\n\xef\xbb\xbf\xff\xfe"):
+        raise NotAFeed(
+            f"{url} answered with nothing at all. Open it in a browser; if it is empty, rebuild the site."
+        )
+    if prolog.is_json(body):
+        return jsonfeed.parse_json_feed(jsonfeed.load(body, url=url), url=url, now=now)
+    prolog.refuse_what_is_no_feed(body, url)
+    kept, count = prolog.first_entries(body, MAX_ENTRIES)
+    parsed = _read(kept, url, content_type)
+    if parsed.get("bozo") and prolog.is_cut_off(body):
+        raise NotAFeed(
+            f"{url} answered with a feed that is cut off in the middle. It is read again at the next poll."
+        )
+    if not parsed.get("version"):
+        raise NotAFeed(f"{url} answered with {prolog.describe(body)}, not a feed. {prolog.REMEDY}")
+    return _harvest(parsed, url, now, count)
+
+
+def _read(body: bytes, url: str, content_type: str | None) -> Item:
+    """Let feedparser read the bytes; it gets no base address, so that guids stay as they are."""
+    headers = {"content-type": prolog.charset_header(body, content_type)}
+    try:
+        return _feedparser(body, headers)
+    except Exception:  # feedparser raises many kinds on character references that are no characters
+        body = _BAD_REFERENCE.sub(b"", body)
+    try:
+        return _feedparser(body, headers)
+    except Exception as error:
+        raise NotAFeed(
+            f"{url} answered with a document that cannot be read as a feed ({error}). {prolog.REMEDY}"
+        ) from error
+
+
+def _feedparser(body: bytes, headers: dict[str, str]) -> Item:
+    # A stream, never the bytes themselves: feedparser would try to open them as a file name first.
+    result: Item = feedparser.parse(
+        io.BytesIO(body), response_headers=headers, sanitize_html=False, resolve_relative_uris=False
+    )
+    return result
+
+
+def _harvest(parsed: Item, url: str, now: datetime, count: int) -> Harvest:
+    entries: list[Entry] = []
+    problems = list(_feed_problems(parsed, url, count))
+    channel = parsed["feed"]
+    language = language_tag(_text(channel, "language"))
+    reader = _EntryReader(url, now, language, atom=parsed["version"].startswith("atom"))
+    for number, item in enumerate(parsed["entries"][:MAX_ENTRIES], 1):
+        try:
+            entry = reader.read(item)
+        except Exception as error:  # whatever feedparser left there: the other entries are fine
+            problems.append(Problem(_name(number, item), f"cannot be read and was skipped ({error})."))
+            continue
+        if entry:
+            entries.append(entry)
+        else:
+            problems.append(
+                Problem(_name(number, item), "has neither a title nor text nor a link and was skipped.")
+            )
+    return Harvest(
+        tuple(entries),
+        tuple(problems),
+        title=_plain(channel, "title", atom=reader.atom),
+        language=language,
+    )
+
+
+def _feed_problems(parsed: Item, url: str, count: int) -> Iterator[Problem]:
+    error = parsed.get("bozo_exception")
+    if parsed.get("bozo") and not isinstance(error, feedparser.NonXMLContentType):
+        reason = one_line(str(error).replace("<unknown>:", "line "), 200)
+        yield Problem(
+            url,
+            f"is not quite a valid feed ({reason}); what could be read was taken. See validator.w3.org/feed.",
+        )
+    if count > MAX_ENTRIES:
+        yield Problem(url, f"has {count} entries; only the first {MAX_ENTRIES} were read.")
+
+
+def _name(number: int, item: Item) -> str:
+    title = one_line(str(item.get("title") or ""), 60)
+    return f"entry {number} “{title}”" if title else f"entry {number}"
+
+
+class _EntryReader:
+    """Turns feedparser's entries of one feed into ours."""
+
+    def __init__(self, url: str, now: datetime, language: str | None, *, atom: bool) -> None:
+        self.url = url
+        self.now = now
+        self.language = language
+        self.atom = atom
+
+    def read(self, item: Item) -> Entry | None:
+        """Return the entry, or `None` when there is nothing to show."""
+        guid = _text(item, "id").strip() or None
+        link = self._link(item, guid)
+        html, summary = self._writing(item, link)
+        title = _plain(item, "title", atom=self.atom)
+        if not (title or link or plain_text(html) or "<img" in html):
+            return None
+        published, updated = self._dates(item)
+        base = link or self.url
+        return Entry(
+            guid=guid,
+            link=link,
+            title=title,
+            html=html,
+            summary=summary,
+            published_at=published,
+            updated_at=updated,
+            language=_language(item) or self.language,
+            tags=tag_list(_tag_names(item)),
+            images=images_of(item, base),
+            enclosures=enclosures_of(item, base),
+        )
+
+    def _link(self, item: Item, guid: str | None) -> str | None:
+        """Return the entry's page: its alternate link, or a guid that is the address of one.
+
+        feedparser lets any id stand in for a missing link; a bare word or an episode's file is no page.
+        """
+        link = _text(item, "link")
+        if not link or link == guid:
+            borrowed = not any(
+                _text(each, "href") == link
+                for each in item.get("links", ())
+                if each.get("rel") == "alternate"
+            )
+            if borrowed and not absolute_url(link):
+                return None
+            if borrowed and guid in {_text(each, "href") for each in item.get("links", ())}:
+                return None
+        return absolute_url(link, self.url) if link else None
+
+    def _writing(self, item: Item, link: str | None) -> tuple[str, str]:
+        """Return the longest text as HTML and, where it is another one, the summary as plain text."""
+        summary = item.get("summary_detail") or {}
+        texts = [each for each in [*item.get("content", ()), summary] if _is_text(each)]
+        if not texts:
+            return "", ""
+        richest = max(texts, key=lambda each: len(each["value"]))
+        base = absolute_url(_text(richest, "base"), self.url) if richest.get("base") else None
+        html = absolutise(self._html(richest), base or link or self.url)
+        if richest is summary or not _is_text(summary):
+            return html, ""
+        short, full = plain_text(self._html(summary)), plain_text(html)
+        return html, "" if short == full else short
+
+    def _html(self, detail: Item) -> str:
+        value = detail["value"]
+        if self.atom and detail.get("type") == "text/plain":
+            return paragraphs(value)
+        return html_from(value)
+
+    def _dates(self, item: Item) -> tuple[datetime | None, datetime | None]:
+        """Return when it was published and updated; what only says when it was updated was published then."""
+        updated = self._date(item, "updated")
+        published = self._date(item, "published") or self._date(item, "created")
+        return published or updated, updated
+
+    def _date(self, item: Item, name: str) -> datetime | None:
+        parsed = dict.get(item, f"{name}_parsed")  # not .get: feedparser's takes `published` for `updated`
+        moment = None
+        if parsed:
+            try:
+                moment = datetime.fromtimestamp(timegm(parsed), UTC)
+            except (ValueError, TypeError, OverflowError):
+                moment = None
+        written = dict.get(item, name)
+        if moment is None and isinstance(written, str):
+            moment = parse_date(written)
+        return plausible(as_utc(moment) if moment else None, self.now)
+
+
+def _is_text(detail: Item) -> bool:
+    kind = detail.get("type") or "text/html"
+    return bool(detail.get("value")) and (kind.startswith("text/") or kind.endswith("xml"))
+
+
+def _plain(item: Item, name: str, *, atom: bool) -> str:
+    """Return a field as one line of plain text; only what is, or looks like, HTML is read as HTML."""
+    value = _text(item, name)
+    kind = (dict.get(item, f"{name}_detail") or {}).get("type")
+    if kind == "text/plain" and (atom or "&" not in value):
+        return one_line(value)
+    return one_line(plain_text(value))
+
+
+def _text(item: Item, name: str) -> str:
+    value = dict.get(item, name)
+    return strip_controls(value) if isinstance(value, str) else ""
+
+
+def _language(item: Item) -> str | None:
+    details = [*item.get("content", ()), item.get("summary_detail"), item.get("title_detail")]
+    return next((tag for each in details if each and (tag := language_tag(each.get("language")))), None)
+
+
+def _tag_names(item: Item) -> Iterator[str]:
+    for tag in item.get("tags", ()):
+        name = tag.get("label") or tag.get("term")
+        if isinstance(name, str):
+            yield name

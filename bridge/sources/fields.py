@@ -1,0 +1,103 @@
+"""The small fields that every source has, read from what people write there: dates, languages, tags."""
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta, tzinfo
+from email.utils import parsedate_to_datetime
+from functools import partial
+
+from bridge.sources.text import one_line, plain_text
+
+MAX_TAGS = 20
+_FIRST_YEAR = 1990
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8}){0,4}")
+_FORMATS = (
+    "%Y-%m-%d %H:%M:%S %z",
+    "%Y-%m-%d %H:%M %z",
+    "%Y-%m-%d %H:%M:%S %Z",
+    "%Y/%m/%d %H:%M:%S",
+    "%Y/%m/%d %H:%M",
+    "%Y/%m/%d",
+    "%Y.%m.%d",
+    "%d.%m.%Y %H:%M",
+    "%d.%m.%Y",
+    "%B %d, %Y %I:%M %p",
+    "%B %d, %Y %H:%M",
+    "%B %d, %Y",
+    "%b %d, %Y",
+    "%d %B %Y %H:%M",
+    "%d %B %Y",
+    "%d %b %Y",
+    "%A, %B %d, %Y",
+    "%a, %d %b %Y",
+    "%a %b %d %H:%M:%S %Y",
+    "%m/%d/%Y %H:%M:%S",
+    "%m/%d/%Y",
+)
+
+
+def parse_date(text: str, zone: tzinfo = UTC) -> datetime | None:
+    """Return the moment that `text` names, in UTC; `None` when nobody could say which.
+
+    Takes RFC 3339, RFC 822 and a few of the ways people write dates; without an offset it is in `zone`.
+    """
+    text = " ".join(text.split())[:64]
+    return next((as_utc(found, zone) for found in _readings(text) if found), None)
+
+
+def _readings(text: str) -> Iterable[datetime | None]:
+    yield _attempt(datetime.fromisoformat, text)
+    yield _attempt(parsedate_to_datetime, text)
+    for pattern in _FORMATS:
+        yield _attempt(partial(_strptime, pattern), text)
+
+
+def _strptime(pattern: str, text: str) -> datetime:
+    return datetime.strptime(text, pattern)  # noqa: DTZ007 - as_utc adds the zone
+
+
+def _attempt(read: Callable[[str], datetime], text: str) -> datetime | None:
+    try:
+        return read(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def as_utc(moment: datetime, zone: tzinfo = UTC) -> datetime | None:
+    """Return an aware UTC time; what has no zone is in `zone`. `None` where a year has no UTC equivalent."""
+    try:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def plausible(moment: datetime | None, now: datetime) -> datetime | None:
+    """Return `moment` unless it lies before the web or more than ten years ahead: then nothing is known."""
+    if moment is None or moment.year < _FIRST_YEAR or moment > now + timedelta(days=3653):
+        return None
+    return moment
+
+
+def language_tag(text: str | None) -> str | None:
+    """Return a BCP 47 tag in its usual spelling (``pt-BR``), or `None`."""
+    tag = (text or "").strip().replace("_", "-")
+    if not _LANGUAGE.fullmatch(tag):
+        return None
+    first, *rest = tag.split("-")
+    return "-".join([first.lower(), *map(_subtag, rest)])
+
+
+def _subtag(part: str) -> str:
+    if len(part) == 2:
+        return part.upper()
+    return part.title() if len(part) == 4 and part.isalpha() else part.lower()
+
+
+def tag_list(names: Iterable[str]) -> tuple[str, ...]:
+    """Return up to 20 tags as plain text, each once, in order; URLs that pose as tags are left out."""
+    found: dict[str, str] = {}
+    for name in names:
+        tag = one_line(plain_text(name) if "<" in name or "&" in name else name, 100).lstrip("#").strip()
+        if tag and "://" not in tag:
+            found.setdefault(tag.casefold(), tag)
+    return tuple(found.values())[:MAX_TAGS]

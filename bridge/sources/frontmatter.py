@@ -1,0 +1,208 @@
+"""The header of a Markdown file (YAML between `---`, TOML between `+++`, or JSON) and its fields, typed.
+
+Field names come in lower case with `_` for `-`: themes spell `pubDate` and `cover-image` in every way.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, time, tzinfo
+from typing import Any
+
+import orjson
+import yaml
+
+from bridge.errors import SourceError
+from bridge.sources.fields import as_utc, parse_date
+from bridge.sources.text import one_line, strip_controls
+
+Fields = Mapping[str, Any]
+
+MAX_BLOCK = 65536
+MAX_ALIASES = 50
+_FENCES = {"---": "YAML", "+++": "TOML"}
+_YES = frozenset({"true", "yes", "on", "1"})
+
+
+def split(text: str, where: str) -> tuple[Fields, str, int]:
+    """Return the fields, the body, and the line on which the body starts.
+
+    A file without front matter has no fields. Raises `SourceError` naming the line when it cannot be read.
+    """
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    first = text.split("\n", 1)[0].rstrip()
+    if first in _FENCES:
+        return _split_fenced(text, first, where)
+    if first.startswith("{") and not first.startswith(("{{", "{%")):
+        return _split_json(text, where)
+    return {}, text, 1
+
+
+def _split_fenced(text: str, fence: str, where: str) -> tuple[Fields, str, int]:
+    lines = text.split("\n")
+    ends = {fence, "..."} if fence == "---" else {fence}
+    end = next((n for n, line in enumerate(lines[1:], 1) if line.rstrip() in ends), None)
+    if end is None:
+        if fence == "---" and (len(lines) < 2 or ":" not in lines[1]):
+            return {}, text, 1  # a rule across the page
+        raise SourceError(
+            f"{where}:1: the front matter has no closing line. Add a line “{fence}” after its last field."
+        )
+    block = "\n".join(lines[1:end])
+    if len(block) > MAX_BLOCK:
+        raise SourceError(
+            f"{where}:1: the front matter is larger than 64 KB. Move the long text below the “{fence}”."
+        )
+    fields = (_load_yaml if fence == "---" else _load_toml)(block, where)
+    return _as_mapping(fields, where), "\n".join(lines[end + 1 :]), end + 2
+
+
+def _as_mapping(fields: object, where: str) -> Fields:
+    if fields is None:
+        return {}
+    if not isinstance(fields, dict):
+        raise SourceError(f"{where}:2: the front matter is no list of fields. Write each as “name: value”.")
+    return _normalise(fields)
+
+
+def _normalise(fields: Mapping[Any, Any], depth: int = 0) -> Fields:
+    return {
+        str(name).strip().lower().replace("-", "_"): _normalise(value, depth + 1)
+        if isinstance(value, dict) and depth < 3
+        else value
+        for name, value in fields.items()
+    }
+
+
+def _load_yaml(block: str, where: str) -> object:
+    try:
+        return _read_yaml(block)
+    except yaml.MarkedYAMLError as error:
+        if "\t" in block:  # JavaScript's and Ruby's readers take tabs, so people have them
+            return _load_yaml(block.replace("\t", "  "), where)
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 2 if mark else 2
+        raise SourceError(
+            f"{where}:{line}: the front matter is no valid YAML ({error.problem}). {_YAML_HINT}"
+        ) from error
+    except Exception as error:  # PyYAML raises ValueError, TypeError and RecursionError on odd values
+        raise SourceError(
+            f"{where}:2: the front matter cannot be read ({one_line(str(error), 120)}). {_YAML_HINT}"
+        ) from error
+
+
+def _read_yaml(block: str) -> object:
+    loader = _Loader(block)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
+
+
+_YAML_HINT = "Put values that contain “:”, “#” or quotes into double quotes and indent with spaces."
+
+
+def _load_toml(block: str, where: str) -> object:
+    try:
+        return tomllib.loads(block)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"line (\d{1,6})", str(error))
+        line = int(found.group(1)) + 1 if found else 2
+        raise SourceError(
+            f"{where}:{line}: the front matter is no valid TOML ({error}). Texts need double quotes."
+        ) from error
+    except (RecursionError, ValueError) as error:
+        raise SourceError(
+            f"{where}:2: the front matter cannot be read ({error}). Write it more simply."
+        ) from error
+
+
+def _split_json(text: str, where: str) -> tuple[Fields, str, int]:
+    """Split Hugo's JSON front matter: an object whose closing brace stands alone on a line."""
+    lines = text.split("\n")
+    end = next((n for n, line in enumerate(lines) if line.rstrip() == "}"), None)
+    if end is None:
+        return {}, text, 1
+    try:
+        fields = orjson.loads("\n".join(lines[: end + 1]))
+    except orjson.JSONDecodeError as error:
+        raise SourceError(
+            f"{where}:1: the front matter is no valid JSON ({error}). Check quotes and commas."
+        ) from error
+    return _as_mapping(fields, where), "\n".join(lines[end + 1 :]), end + 2
+
+
+class _Loader(yaml.BaseLoader):
+    """YAML in which every value is the text that was written: no `yes` becomes True, no 1.10 becomes 1.1.
+
+    It knows no tags and no merges, so that nothing is ever constructed but texts, lists and mappings.
+    """
+
+    def __init__(self, block: str) -> None:
+        super().__init__(block)
+        self._aliases = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Compose the next node, counting aliases: fifty are more than anybody writes."""
+        if self.check_event(yaml.AliasEvent):
+            self._aliases += 1
+            if self._aliases > MAX_ALIASES:
+                raise ValueError(f"more than {MAX_ALIASES} aliases")
+        return super().compose_node(parent, index)
+
+
+# ── fields ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def text(fields: Fields, *names: str) -> str:
+    """Return the first of the named fields that holds a text, as plain text; empty if none does."""
+    return next((found for name in names if (found := _text(fields.get(name)))), "")
+
+
+def texts(fields: Fields, *names: str) -> list[str]:
+    """Return the texts of all named fields: lists, or one text split at commas, else (plurals) at spaces."""
+    return [found for name in names for found in _texts(fields.get(name), words=name.endswith("s"))]
+
+
+def flag(fields: Fields, name: str) -> bool | None:
+    """Return a field that says yes or no; `None` when it is missing."""
+    value = _text(fields.get(name)).lower()
+    return value in _YES if value else None
+
+
+def moment(value: object, zone: tzinfo = UTC) -> datetime | None:
+    """Return the UTC time that a field's value names; a date is its midnight, without an offset in `zone`."""
+    if isinstance(value, datetime):
+        return as_utc(value, zone)
+    if isinstance(value, date):
+        return as_utc(datetime.combine(value, time()), zone)
+    return parse_date(value, zone) if isinstance(value, str) else None
+
+
+def table(fields: Fields, name: str) -> Fields:
+    """Return a field that holds fields of its own (Zola's `extra`, Hugo's `cover`); empty if it does not."""
+    value = fields.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float | date | time):
+        return str(value)
+    written = strip_controls(value).strip() if isinstance(value, str) else ""
+    return "" if written in ("~", "null") else written
+
+
+def _texts(value: object, *, words: bool, depth: int = 0) -> Iterator[str]:
+    if isinstance(value, list):
+        for each in value[:200] if depth < 3 else ():
+            yield from _texts(each, words=False, depth=depth + 1)
+        return
+    written = _text(value)
+    if depth or not written:
+        yield from [written] if written else []
+    elif "," in written:
+        yield from (part.strip() for part in written.split(",") if part.strip())
+    else:
+        yield from written.split() if words else [written]

@@ -1,0 +1,21 @@
+"""The door to everything about markup: what other modules need to know about HTML is a function here."""
+
+from bridge.sources.notehtml import NoteHtml, to_note_html
+from bridge.sources.sanitize import absolute_url, absolutise, clean_incoming
+from bridge.sources.text import excerpt, html_from, one_line, paragraphs, plain_text, strip_controls
+from bridge.sources.truncate import truncate_html
+
+__all__ = [
+    "NoteHtml",
+    "absolute_url",
+    "absolutise",
+    "clean_incoming",
+    "excerpt",
+    "html_from",
+    "one_line",
+    "paragraphs",
+    "plain_text",
+    "strip_controls",
+    "to_note_html",
+    "truncate_html",
+]

@@ -1,0 +1,382 @@
+"""A Markdown file's text becomes an entry: front matter, title, page address, pictures, rendered body."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, tzinfo
+from pathlib import PurePosixPath
+from posixpath import normpath
+from urllib.parse import unquote, urlsplit
+from xml.etree.ElementTree import Element
+
+import markdown
+from markdown.extensions import Extension
+from markdown.inlinepatterns import InlineProcessor, SimpleTagInlineProcessor
+from markdown.util import AtomicString
+
+from bridge.errors import SourceError
+from bridge.model import Entry, Image, Problem
+from bridge.sources import frontmatter, permalink
+from bridge.sources.fields import language_tag, plausible, tag_list
+from bridge.sources.frontmatter import Fields
+from bridge.sources.html import absolute_url, absolutise, one_line, plain_text, strip_controls
+from bridge.sources.shortcodes import expand_shortcodes
+
+MAX_MARKDOWN = 1_000_000
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif"})
+_PUBLISHED = ("date", "published", "pubdate", "publishdate", "publish_date", "published_at", "created")
+_UPDATED = ("updated", "lastmod", "modified", "last_modified_at", "updated_at", "moddate", "updateddate")
+_EXPIRES = ("expirydate", "expires", "unpublishdate")
+_TAGS = ("tags", "tag", "categories", "category", "keywords")
+_SUMMARY = ("summary", "description", "excerpt")
+_IMAGE = (
+    *("image", "cover", "cover_image", "cover_photo", "featured_image", "featureimage", "feature_image"),
+    *("thumbnail", "og_image", "hero", "hero_image", "heroimage", "banner", "images"),
+)
+_IMAGE_ALT = ("image_alt", "cover_alt", "cover_image_alt", "featured_image_alt", "hero_alt", "hero_image_alt")
+_HEADING = re.compile(r"#(?!#)[ \t]+([^\n]{1,500})(?:\n|$)")
+_HEADING_END = re.compile(r"[ \t]#*[ \t]*(?:\{[^{}]{0,200}\})?[ \t]*$")
+_MORE = re.compile(r"<!--\s{0,5}(?:more|excerpt|truncate)\s{0,5}-->", re.IGNORECASE)
+# Suffixes that mark a translation (`post.fr.md`); a list, because `notes.js.md` is no language.
+_LANGUAGES = frozenset(
+    {
+        "ar",
+        "bg",
+        "bn",
+        "ca",
+        "cs",
+        "cy",
+        "da",
+        "de",
+        "el",
+        "en",
+        "eo",
+        "es",
+        "et",
+        "eu",
+        "fa",
+        "fi",
+        "fr",
+        "ga",
+    }
+    | {
+        "gl",
+        "he",
+        "hi",
+        "hr",
+        "hu",
+        "id",
+        "is",
+        "it",
+        "ja",
+        "ka",
+        "kn",
+        "ko",
+        "lt",
+        "lv",
+        "mk",
+        "ml",
+        "mr",
+        "ms",
+    }
+    | {
+        "nb",
+        "nl",
+        "nn",
+        "no",
+        "pl",
+        "pt",
+        "ro",
+        "ru",
+        "sk",
+        "sl",
+        "sq",
+        "sr",
+        "sv",
+        "sw",
+        "ta",
+        "te",
+        "th",
+        "tr",
+    }
+    | {"uk", "ur", "vi", "zh", "pt-br", "pt-pt", "zh-cn", "zh-tw", "zh-hans", "zh-hant", "en-us", "en-gb"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a folder's files map to pages; `media_url` gives a local picture the address where we serve it."""
+
+    site_url: str
+    url_template: str | None = None
+    media_url: Callable[[str], str] | None = None
+    zone: tzinfo = UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """What a file's path says; `key` names the piece of writing, be it `post.md` or `post/index.md`."""
+
+    path: str
+    key: str
+    slug: str
+    date: date | None
+    language: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What became of one file: an entry, or none where it is a draft; and the pictures it looked for."""
+
+    entry: Entry | None
+    problems: tuple[Problem, ...] = ()
+    expires_at: datetime | None = None
+    pictures: frozenset[str] = frozenset()
+
+
+def name_of(path: str) -> Name:
+    """Read a file's path relative to its folder.
+
+    The key is the path without extension, without `/index` of a page bundle, so that turning `post.md` into
+    `post/index.md` keeps the identity; a translation (`post.fr.md`) keeps its suffix.
+    """
+    file = PurePosixPath(path)
+    stem, _, suffix = file.stem.rpartition(".")
+    language = language_tag(suffix) if stem and suffix.lower() in _LANGUAGES else None
+    base = stem if language else file.stem
+    if base.lower() == "index" and file.parent.name:
+        key, base = str(file.parent), file.parent.name
+    else:
+        key = str(file.parent / base)
+    slug, date = permalink.dated_name(base)
+    return Name(path, f"{key}.{suffix}" if language else key, slug, date, language)
+
+
+def read_post(text: str, path: str, rules: Rules, pictures: frozenset[str], now: datetime) -> Rendered:
+    """Turn a file's text into an entry; `pictures` are the folder's picture files, by relative path.
+
+    Raises `SourceError` when the front matter or the Markdown cannot be read.
+    """
+    fields, body, _ = frontmatter.split(text, path)
+    if _is_draft(fields):
+        return Rendered(None)
+    if len(body) > MAX_MARKDOWN:
+        raise SourceError(
+            f"{path}: the text is longer than a million characters. Split it into several files."
+        )
+    return _PostReader(fields, name_of(path), rules, pictures, now).read(strip_controls(body))
+
+
+def _is_draft(fields: Fields) -> bool:
+    return bool(
+        frontmatter.flag(fields, "draft")
+        or frontmatter.flag(fields, "drafts")
+        or (_is_flag(fields, "published") and frontmatter.flag(fields, "published") is False)
+        or frontmatter.text(fields, "status").lower() in ("draft", "private", "hidden")
+    )
+
+
+def _is_flag(fields: Fields, name: str) -> bool:
+    """Say whether `published` is Jekyll's yes or no rather than a date."""
+    return frontmatter.text(fields, name).lower() in ("true", "false", "yes", "no")
+
+
+class _PostReader:
+    """Reads one file's fields and body and collects what is wrong with them."""
+
+    def __init__(
+        self, fields: Fields, name: Name, rules: Rules, pictures: frozenset[str], now: datetime
+    ) -> None:
+        self.fields = fields
+        self.name = name
+        self.rules = rules
+        self.now = now
+        self.problems: list[Problem] = []
+        self._pictures = pictures
+        self._looked_for: set[str] = set()
+        self._folder = str(PurePosixPath(name.path).parent)
+        self._extra = {**frontmatter.table(fields, "params"), **frontmatter.table(fields, "extra")}
+
+    def read(self, body: str) -> Rendered:
+        """Return the finished entry."""
+        title, body = self._title(body)
+        published = self._date(*_PUBLISHED) or self._date_of_name()
+        language = self._text("language", "lang", "locale")
+        tag = language_tag(language) or self.name.language
+        link = self._link(title, published, tag)
+        before, after = self._parts(body)
+        base = link or self.rules.site_url
+        entry = Entry(
+            guid=self.name.key,
+            link=link,
+            title=title,
+            html=absolutise(_render(before + after, self.name.path), base, local=self._local),
+            summary=self._summary(before if after else ""),
+            published_at=published,
+            updated_at=self._date(*_UPDATED),
+            language=tag,
+            tags=tag_list(self._tags()),
+            images=tuple(self._image(base)),
+        )
+        return Rendered(entry, tuple(self.problems), self._date(*_EXPIRES), frozenset(self._looked_for))
+
+    def _text(self, *names: str) -> str:
+        return frontmatter.text(self.fields, *names) or frontmatter.text(self._extra, *names)
+
+    def _title(self, body: str) -> tuple[str, str]:
+        """Return the title (front matter, first heading, or the file's name) and the body without it."""
+        given = one_line(frontmatter.text(self.fields, "title", "name"))
+        match = _HEADING.match(body.lstrip())
+        if match:
+            heading = one_line(plain_text(_render(_HEADING_END.sub("", match[1]), self.name.path)))
+            if not given or heading == given:
+                return heading or given, body.lstrip()[match.end() :]
+        if given:
+            return given, body
+        words = one_line(self.name.slug.replace("-", " ").replace("_", " "))
+        return words[:1].upper() + words[1:], body
+
+    def _date(self, *names: str) -> datetime | None:
+        for name in names:
+            value = self.fields.get(name, self._extra.get(name))
+            if value in (None, "", "null", "~") or _is_flag({name: value}, name):
+                continue
+            found = plausible(frontmatter.moment(value, self.rules.zone), self.now)
+            if found:
+                return found
+            shown = one_line(str(value), 40)
+            self._complain(
+                f"{name} “{shown}” is no known date. Write it as 2026-05-01 or 2026-05-01T10:00:00+02:00."
+            )
+        return None
+
+    def _date_of_name(self) -> datetime | None:
+        return plausible(frontmatter.moment(self.name.date, self.rules.zone), self.now)
+
+    def _complain(self, what: str) -> None:
+        self.problems.append(Problem(self.name.path, what))
+
+    def _link(self, title: str, published: datetime | None, language: str | None) -> str | None:
+        given = self._text("permalink", "url", "path")
+        if given.lower() == "false":
+            return None
+        if given and (link := permalink.join_site(self.rules.site_url, given)):
+            return link
+        if not self.rules.url_template:
+            return None
+        local = published.astimezone(self.rules.zone) if published else None
+        values = {
+            "slug": frontmatter.text(self.fields, "slug") or self.name.slug,
+            "title_slug": permalink.slugify(title),
+            "path": self.name.key,
+            "folder": str(PurePosixPath(self.name.key).parent),
+            "year": f"{local:%Y}" if local else "",
+            "month": f"{local:%m}" if local else "",
+            "day": f"{local:%d}" if local else "",
+            "language": language or "",
+        }
+        address = permalink.expand(self.rules.url_template, values)
+        if address is None:
+            self._complain("has no link because url_template needs a field that it lacks (mostly its date).")
+            return None
+        return permalink.join_site(self.rules.site_url, address.strip("."))
+
+    def _parts(self, body: str) -> tuple[str, str]:
+        """Return what stands before and after the `<!--more-->` line."""
+        match = _MORE.search(body)
+        return (body[: match.start()], body[match.end() :]) if match else (body, "")
+
+    def _summary(self, before_more: str) -> str:
+        given = self._text(*_SUMMARY)
+        if given:
+            return one_line(plain_text(given) if "<" in given else given, 2000)
+        return one_line(plain_text(_render(before_more, self.name.path)), 2000) if before_more else ""
+
+    def _tags(self) -> list[str]:
+        taxonomies = frontmatter.table(self.fields, "taxonomies")
+        return [*frontmatter.texts(self.fields, *_TAGS), *frontmatter.texts(taxonomies, *_TAGS)]
+
+    def _image(self, base: str) -> list[Image]:
+        """Return the picture that the front matter names, if it can be found."""
+        for name in _IMAGE:
+            source, alt = _image_field(self.fields.get(name, self._extra.get(name)))
+            url = self._local("img", source) or (absolute_url(source, base) if source else None)
+            if url:
+                return [Image(url, one_line(alt or self._text(*_IMAGE_ALT), 1500))]
+        return []
+
+    def _local(self, tag: str, url: str) -> str | None:
+        """Return our own address of a picture in the folder, and a dead one for a link to a Markdown file."""
+        try:
+            parts = urlsplit(url.strip())
+        except ValueError:
+            return None
+        if parts.scheme or parts.netloc or not parts.path:
+            return None
+        if tag == "a":
+            return "invalid:" if parts.path.lower().endswith((".md", ".markdown")) else None
+        return self._served(unquote(parts.path)) if self.rules.media_url else None
+
+    def _served(self, path: str) -> str | None:
+        assert self.rules.media_url is not None
+        if PurePosixPath(path).suffix.lower() not in PICTURE_SUFFIXES:
+            return None
+        beside = normpath(path.lstrip("/") if path.startswith("/") else f"{self._folder}/{path}")
+        for candidate in dict.fromkeys([beside, normpath(path.lstrip("/"))]):
+            self._looked_for.add(candidate)
+            if candidate in self._pictures:
+                return self.rules.media_url(candidate)
+        return None
+
+
+def _image_field(value: object) -> tuple[str, str]:
+    """Return source and alternative text of a picture field: a text, a list of them, or a table."""
+    if isinstance(value, list):
+        value = value[0] if value else None
+    if isinstance(value, dict):
+        names = ("url", "src", "image", "path", "file", "relative")
+        return frontmatter.text(value, *names), frontmatter.text(value, "alt", "caption")
+    return (value.strip(), "") if isinstance(value, str) else ("", "")
+
+
+def _render(text: str, path: str) -> str:
+    """Return Markdown as HTML, raw HTML included: sanitising comes later, for every source alike."""
+    extensions: list[str | Extension] = [
+        *("fenced_code", "tables", "footnotes", "attr_list", "def_list", "abbr", "md_in_html", "sane_lists"),
+        _Habits(),
+    ]
+    try:
+        return markdown.markdown(expand_shortcodes(text), extensions=extensions, output_format="html")
+    except Exception as error:  # RecursionError on deep nesting; the library promises nothing
+        reason = one_line(str(error), 100) or type(error).__name__
+        raise SourceError(
+            f"{path}: the Markdown cannot be rendered ({reason}). Simplify its nesting."
+        ) from error
+
+
+class _Habits(Extension):
+    """What every generator's Markdown knows and Python-Markdown does not: ~~deleted~~ and bare addresses."""
+
+    def extendMarkdown(self, md: markdown.Markdown) -> None:
+        """Register both after code, links and raw HTML, which may contain the same characters."""
+        md.inlinePatterns.register(SimpleTagInlineProcessor(r"(~~)([^~\n]{1,500})~~", "del"), "deleted", 65)
+        md.inlinePatterns.register(
+            _BareAddress(r"(?<![\w/\"'=])(https?://[^\s<>\"'`\x02\x03]{4,500})", md), "bare", 60
+        )
+
+
+class _BareAddress(InlineProcessor):
+    """An address in running text, without the punctuation that ends the sentence."""
+
+    ANCESTOR_EXCLUDES = ("a",)
+
+    def handleMatch(  # type: ignore[override]
+        self, match: re.Match[str], data: str
+    ) -> tuple[Element, int, int]:
+        """Return the link and where it stands."""
+        address = match.group(1).rstrip(".,;:!?*_~")
+        if address.endswith(")") and "(" not in address:
+            address = address[:-1]
+        link = Element("a", href=self.unescape(address))
+        link.text = AtomicString(address)
+        return link, match.start(1), match.start(1) + len(address)

@@ -1,0 +1,94 @@
+"""Which pictures of an entry are worth showing, and what a reader should click instead of a player."""
+
+import re
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from bridge.model import Image
+from bridge.sources.sanitize import absolute_url
+from bridge.sources.text import one_line
+
+Attributes = Mapping[str, str]
+
+MAX_ALT = 1500
+_PIXELS = re.compile(r"(\d{1,5})(?:\.\d{1,3})?(?:px)?\s*")
+# No server shows these as an attachment; most are badges and icons anyway.
+_NOT_PICTURES = frozenset({".svg", ".svgz", ".ico"})
+_EMOJI_CLASSES = frozenset({"emoji", "wp-smiley", "emojione", "twemoji", "smiley"})
+_EMOJI_SIZE = 32
+_PIXEL_SIZE = 2
+_VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{6,20}")
+
+
+def picture(attributes: Attributes) -> Image | None:
+    """Return the picture of an `<img>`, or `None` for tracking pixels, emoji, data URIs and icons.
+
+    A lazy loader's attribute wins over `src`, which then holds a placeholder.
+    """
+    source = next((attributes[name] for name in _SOURCES if attributes.get(name)), None)
+    url = absolute_url(source) if source else None
+    if url is None or suffix(url) in _NOT_PICTURES or is_emoji(attributes) or _is_pixel(attributes):
+        return None
+    width, height = size(attributes.get("width")), size(attributes.get("height"))
+    return Image(url, one_line(attributes.get("alt", ""), MAX_ALT), width=width, height=height)
+
+
+_SOURCES = ("data-lazy-src", "data-src", "data-original", "src", "srcset")
+
+
+def is_emoji(attributes: Attributes) -> bool:
+    """Say whether an `<img>` stands for a character in the text."""
+    if _EMOJI_CLASSES & set(attributes.get("class", "").split()):
+        return True
+    sides = [size(attributes.get("width")), size(attributes.get("height"))]
+    return all(side is not None and _PIXEL_SIZE < side <= _EMOJI_SIZE for side in sides)
+
+
+def _is_pixel(attributes: Attributes) -> bool:
+    sides = [size(attributes.get("width")), size(attributes.get("height"))]
+    return any(side is not None and side <= _PIXEL_SIZE for side in sides)
+
+
+def size(value: object) -> int | None:
+    """Return a length in pixels from an attribute such as ``640`` or ``640px``; `None` for percentages."""
+    match = _PIXELS.fullmatch(str(value).strip()) if value is not None else None
+    return int(match.group(1)) if match else None
+
+
+def suffix(url: str) -> str:
+    """Return the lower-case file extension of a URL's path, with its dot."""
+    try:
+        return PurePosixPath(urlsplit(url).path).suffix.lower()
+    except ValueError:
+        return ""
+
+
+def watch_url(url: str) -> str:
+    """Return the page on which people watch what an embedded player's `url` plays."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").removeprefix("www.")
+    last = parts.path.rstrip("/").rpartition("/")[2]
+    if (
+        host in ("youtube.com", "youtube-nocookie.com")
+        and "/embed/" in parts.path
+        and _VIDEO_ID.fullmatch(last)
+    ):
+        playlist = parse_qs(parts.query).get("list", [""])[0]
+        if last == "videoseries":
+            return f"https://www.youtube.com/playlist?list={playlist}" if playlist else url
+        return f"https://www.youtube.com/watch?v={last}"
+    if host == "player.vimeo.com" and last.isdigit():
+        return f"https://vimeo.com/{last}"
+    return url
+
+
+def link_label(url: str, title: str = "") -> str:
+    """Return what to call a link to a player or file: its title, a file's name, or the host."""
+    if name := one_line(title, 200):
+        return name
+    parts = urlsplit(url)
+    file = one_line(unquote(parts.path.rpartition("/")[2]), 100)
+    if "." in file:
+        return file
+    return (parts.hostname or url).removeprefix("www.")

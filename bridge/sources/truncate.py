@@ -1,0 +1,94 @@
+"""Long note HTML cut to a size other servers accept, at the end of a block wherever that is possible."""
+
+from html import escape
+from html.parser import HTMLParser
+
+from bridge.sources.text import excerpt
+
+MARK = "…"
+_BLOCKS = frozenset({"p", "li", "ul", "ol", "blockquote", "pre"})
+
+
+def truncate_html(html: str, max_bytes: int) -> str:
+    """Return note HTML (`to_note_html`'s) of at most `max_bytes` bytes, “…” where something is missing.
+
+    It is cut after a block; only when the last whole block ends in the first half, inside one, after a word.
+    """
+    if len(html.encode()) <= max_bytes:
+        return html
+    cutter = _Cutter(max_bytes)
+    cutter.feed(html)
+    cutter.close()
+    return cutter.result()
+
+
+class _Cutter(HTMLParser):
+    """Copies balanced HTML until the budget is spent, remembering the last good place to stop."""
+
+    def __init__(self, budget: int) -> None:
+        super().__init__(convert_charrefs=True)
+        self._budget = budget
+        self._out: list[str] = []
+        self._size = 0
+        self._open: list[str] = []
+        self._block_cut = ""
+        self._word_cut = ""
+        self._full = False
+
+    def result(self) -> str:
+        """Return the best cut there is."""
+        if len(self._block_cut.encode()) * 2 >= self._budget:
+            return self._block_cut
+        return self._word_cut or self._block_cut
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        written = "".join(f' {name}="{escape(value or "")}"' for name, value in attrs)
+        if tag != "br":
+            self._open.append(tag)
+        self._copy(f"<{tag}{written}>")
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._open and self._open[-1] == tag:
+            self._open.pop()
+            self._copy(f"</{tag}>")
+            if tag in _BLOCKS and not self._full:
+                self._remember_block()
+
+    def handle_data(self, data: str) -> None:
+        text = escape(data, quote=False)
+        if not self._full and self._size + len(text.encode()) + self._closing_size() > self._budget:
+            self._cut_inside(data)
+        self._copy(text)
+
+    def _copy(self, piece: str) -> None:
+        self._size += len(piece.encode())
+        self._full = self._full or self._size + self._closing_size() > self._budget
+        if not self._full:
+            self._out.append(piece)
+
+    def _closing_size(self) -> int:
+        return sum(len(tag) + 3 for tag in self._open) + len(f"<p>{MARK}</p>".encode())
+
+    def _closing(self) -> str:
+        return "".join(f"</{tag}>" for tag in reversed(self._open))
+
+    def _remember_block(self) -> None:
+        mark = f"<li>{MARK}</li>" if self._open and self._open[-1] in ("ul", "ol") else f"<p>{MARK}</p>"
+        if self._open and self._open[-1] in ("li", "pre"):
+            mark = MARK
+        cut = "".join(self._out) + mark + self._closing()
+        if len(cut.encode()) <= self._budget:
+            self._block_cut = cut
+
+    def _cut_inside(self, data: str) -> None:
+        self._full = True
+        room = self._budget - self._size - self._closing_size()
+        head = data.encode()[: max(0, room * 2 // 3)].decode(errors="ignore")
+        while head and len(escape(head, quote=False).encode()) > room:
+            head = head[: len(head) // 2]
+        if len(head) < 2:
+            return
+        text = data[: len(head)] if "pre" in self._open else excerpt(escape(head + " " + data[-1]), len(head))
+        self._word_cut = (
+            "".join(self._out) + escape(text.removesuffix(MARK), quote=False) + MARK + self._closing()
+        )

@@ -1,0 +1,187 @@
+"""The documents of our actors: actor, outbox, collections, posts, activities and tombstones."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from flask import Blueprint, Response, request
+
+from bridge.activitypub import activities, documents
+from bridge.activitypub.documents import OUTBOX_PAGE_SIZE
+from bridge.activitypub.ids import mint_activity_id
+from bridge.model import Post, PostState
+from bridge.profile import actor_document, profile_url
+from bridge.services import Services
+from bridge.store import Tx, deliveries, followers, interactions, posts
+from bridge.store.identity import INSTANCE
+from bridge.store.interactions import BOOST, LIKE
+from bridge.web.answers import document, error, is_browser, redirect
+
+TAGGED_POSTS = 200  # the newest ones, whose hashtags a profile shows
+
+
+def blueprint(services: Services) -> Blueprint:
+    """Build the routes below /ap/ that answer with ActivityPub."""
+    routes = Blueprint("actors", __name__)
+    ids, store = services.ids, services.store
+    _add_instance(routes, services)
+
+    @routes.before_request
+    def only_known_sites() -> Response | None:
+        site = (request.view_args or {}).get("site")
+        if site is not None and site not in services.config.sites:
+            return error(404, f"There is no site {site[:40]!r} here.")
+        return None
+
+    @routes.get("/ap/<site>")
+    def actor(site: str) -> Response:
+        if is_browser():
+            return redirect(profile_url(services, services.site(site)))
+        with store.read() as tx:
+            return document(actor_document(tx, services, site))
+
+    @routes.get("/ap/<site>/outbox")
+    def outbox(site: str) -> Response:
+        with store.read() as tx:
+            return document(documents.outbox(ids, site, posts.count(tx, site)))
+
+    @routes.get("/ap/<site>/outbox/pages/<int:number>")
+    def outbox_page(site: str, number: int) -> Response:
+        offset = (number - 1) * OUTBOX_PAGE_SIZE
+        with store.read() as tx:
+            total = posts.count(tx, site)
+            if number < 1 or offset >= max(total, 1):
+                return error(404, f"The outbox has no page {number}.")
+            shown = posts.newest(tx, site, limit=OUTBOX_PAGE_SIZE, offset=offset)
+            return document(_outbox_page(tx, services, site, number, total, shown))
+
+    @routes.get("/ap/<site>/followers")
+    def followers_total(site: str) -> Response:
+        with store.read() as tx:
+            return document(documents.followers_collection(ids, site, followers.count(tx, site)))
+
+    @routes.get("/ap/<site>/followers/pages/1")
+    def followers_page(site: str) -> Response:
+        collection = ids.followers(site)
+        page = ids.collection_page(collection, 1)
+        return document(documents.ordered_collection_page(page, collection, []))
+
+    @routes.get("/ap/<site>/following")
+    def following(site: str) -> Response:
+        return document(documents.ordered_collection(ids.following(site), 0))
+
+    @routes.get("/ap/<site>/featured")
+    def featured(site: str) -> Response:
+        with store.read() as tx:
+            newest = posts.newest(tx, site, limit=services.site(site).pinned)
+        return document(documents.featured(ids, site, [ids.post(site, post.id) for post in newest]))
+
+    @routes.get("/ap/<site>/tags")
+    def tags(site: str) -> Response:
+        with store.read() as tx:
+            newest = posts.newest(tx, site, limit=TAGGED_POSTS)
+        return document(documents.featured_tags(ids, site, _tag_names(newest)))
+
+    @routes.get("/ap/<site>/posts/<post_id>")
+    def post(site: str, post_id: str) -> Response:
+        with store.read() as tx:
+            found = posts.find(tx, site, post_id)
+            answer = _unseen(services, found)
+            if answer is not None or found is None:
+                return answer or error(404, "There is no such post here.")
+            if is_browser():
+                return redirect(found.page_url or ids.page(found.id))
+            return document(documents.with_context(_current(tx, found)))
+
+    @routes.get("/ap/<site>/posts/<post_id>/<collection>")
+    def post_collection(site: str, post_id: str, collection: str) -> Response:
+        with store.read() as tx:
+            found = posts.find(tx, site, post_id)
+            answer = _unseen(services, found)
+            if answer is not None or found is None:
+                return answer or error(404, "There is no such post here.")
+            return _collection(tx, services, found, collection)
+
+    @routes.get("/ap/<site>/activities/<activity_id>")
+    def activity(site: str, activity_id: str) -> Response:
+        with store.read() as tx:
+            body = deliveries.activity_body(tx, ids.activity(site, activity_id))
+        if body is None:
+            return error(404, "There is no such activity here.")
+        return document(orjson.loads(body))
+
+    return routes
+
+
+def _add_instance(routes: Blueprint, services: Services) -> None:
+    @routes.get("/ap/instance")
+    def instance() -> Response:
+        """Answer everyone, unsigned: a server that wants signed GETs fetches our key while we fetch its."""
+        if is_browser():
+            return redirect(f"{services.config.base_url}/")
+        rsa_pem, multibase = services.keys.public(INSTANCE)
+        return document(documents.instance_actor(services.ids, rsa_pem, ed25519_multibase=multibase))
+
+    @routes.get("/ap/instance/<collection>")
+    def instance_collection(collection: str) -> Response:
+        if collection not in ("outbox", "followers", "following"):
+            return error(404, "There is no such collection here.")
+        return document(documents.ordered_collection(f"{services.ids.instance}/{collection}", 0))
+
+
+def _unseen(services: Services, found: Post | None) -> Response | None:
+    """Answer for what is not there: nothing, not yet, or no longer."""
+    if found is None or found.state is PostState.SCHEDULED:
+        return error(404, "There is no such post here.")
+    if found.state is PostState.DELETED and found.deleted_at is not None:
+        gone = documents.tombstone(services.ids, found.site, found.id, found.deleted_at)
+        return document(gone, status=410)
+    return None
+
+
+def _current(tx: Tx, post: Post) -> Mapping[str, Any]:
+    """Return a post's note with today's counts and replies."""
+    pk = posts.row_of(tx, post.site, post.id)
+    assert pk is not None
+    counts = interactions.counts(tx, pk)
+    replies = interactions.reply_ids(tx, pk)
+    return documents.with_interactions(
+        post.note, likes=counts.get(LIKE, 0), shares=counts.get(BOOST, 0), replies=replies
+    )
+
+
+def _collection(tx: Tx, services: Services, post: Post, collection: str) -> Response:
+    ids = services.ids
+    pk = posts.row_of(tx, post.site, post.id)
+    assert pk is not None
+    counts = interactions.counts(tx, pk)
+    match collection:
+        case "likes":
+            return document(documents.collection(ids.likes(post.site, post.id), counts.get(LIKE, 0)))
+        case "shares":
+            return document(documents.collection(ids.shares(post.site, post.id), counts.get(BOOST, 0)))
+        case "replies" | "context":
+            url = getattr(ids, collection)(post.site, post.id)
+            replies = interactions.reply_ids(tx, pk)
+            # A thread (FEP-f228) begins with the post itself.
+            items = [ids.post(post.site, post.id), *replies] if collection == "context" else replies
+            return document(documents.collection(url, len(items), items))
+    return error(404, "A post has replies, likes, shares and context, nothing else.")
+
+
+def _outbox_page(
+    tx: Tx, services: Services, site: str, number: int, total: int, shown: list[Post]
+) -> Mapping[str, Any]:
+    counts = interactions.counts_by_id(tx, site, [post.id for post in shown])
+    creates = []
+    for post in shown:
+        had = counts.get(post.id, {})
+        note = documents.with_interactions(post.note, likes=had.get(LIKE, 0), shares=had.get(BOOST, 0))
+        activity_id = mint_activity_id(site, "Create", services.ids.post(site, post.id))
+        creates.append(activities.create(services.ids, site, note, activity_id=activity_id))
+    return documents.outbox_page(services.ids, site, number, creates, total)
+
+
+def _tag_names(newest: list[Post]) -> list[str]:
+    names = [tag["name"].removeprefix("#") for post in newest for tag in post.note.get("tag", ())]
+    return list(dict.fromkeys(names))[:20]

@@ -1,0 +1,176 @@
+"""The inboxes: bounds, cheap answers, verification where we hold the key, and storing.
+
+The order is SECURITY §4.2's, cheap to dear. What is stored is committed before it is acknowledged; a 401
+makes senders retry for days, so it is only for signatures that are really bad.
+"""
+
+import hashlib
+import logging
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from bridge.activitypub.keys import load_public_key
+from bridge.activitypub.parse import Activity, binding_error, parse_activity
+from bridge.activitypub.signatures import Claim, SignedRequest, check, parse, verify
+from bridge.addresses import host_of, is_public, same_origin
+from bridge.effects import EFFECTS
+from bridge.errors import BadKey, SignatureError
+from bridge.services import Services
+from bridge.store import Tx, inbox, remote
+from bridge.store.inbox import Arrival
+from bridge.web.answers import error
+from bridge.web.limits import RateLimit, client_address
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 1024 * 1024  # bytes: Mastodon's limit too
+MAX_UNVERIFIED_BODY = 256 * 1024  # of strangers, which is kept until their key is fetched
+MAX_UNVERIFIED = 2_000  # arrivals waiting for a key; more are asked to come back
+POSTS_PER_5_MINUTES = 3_000  # from one address: a Move brings thousands of Follows at once
+_SIGNED_HEADERS = 60
+
+_ACCEPTED_TYPES = ("application/activity+json", "application/ld+json", "application/json")
+
+
+def blueprint(services: Services) -> Blueprint:
+    """Build the routes of the shared inbox and of each actor's own."""
+    routes = Blueprint("inbox", __name__)
+    limit = RateLimit(POSTS_PER_5_MINUTES, seconds=300)
+
+    @routes.post("/ap/inbox")
+    @routes.post("/ap/instance/inbox")
+    def shared_inbox() -> Response:
+        return _receive(services, limit)
+
+    @routes.post("/ap/<site>/inbox")
+    def own_inbox(site: str) -> Response:
+        if site not in services.config.sites:
+            return error(404, f"There is no site {site[:40]!r} here.")
+        return _receive(services, limit)
+
+    return routes
+
+
+def _receive(services: Services, limit: RateLimit) -> Response:
+    address = client_address(request, services.config.server.trusted_proxies)
+    # A private address is a proxy's, behind which everyone is: one limit for all would shut us off.
+    if address is not None and is_public(address) and not limit.allows(address):
+        return error(429, "Too many requests from your address; please slow down.", retry_after=60)
+    content_type = (request.content_type or "").partition(";")[0].strip().lower()
+    if content_type and content_type not in _ACCEPTED_TYPES:
+        return error(415, f"Send application/activity+json, not {content_type[:80]}.")
+    if (request.content_length or 0) > MAX_BODY:
+        return error(413, f"An activity may have {MAX_BODY} bytes at most.")
+    if "signature" not in request.headers:
+        return error(401, "The request is not signed (HTTP Signatures, draft-cavage-12 or RFC 9421).")
+    body = read_body(MAX_BODY)
+    if body is None:
+        return error(413, f"An activity may have {MAX_BODY} bytes at most.")
+    signed = _signed_request(body)
+    claim = parse(signed)
+    check(signed, claim, base_urls=[services.config.base_url], now=services.now())
+    return _judge(services, signed, claim, parse_activity(body))
+
+
+def _judge(services: Services, signed: SignedRequest, claim: Claim, activity: Activity) -> Response:
+    actor = activity.actor
+    if activity.type not in EFFECTS:
+        return _accepted()  # counted nowhere: anyone can send anything here
+    if actor is None or not same_origin(actor, claim.key_id):
+        raise SignatureError(f"The key {claim.key_id} is not on the server of the activity's actor.")
+    with services.store.read() as tx:
+        if _needs_nothing(tx, activity, actor):
+            return _accepted()
+        cached = remote.key(tx, claim.key_id)
+    wrong = binding_error(activity, actor)
+    if wrong:
+        raise SignatureError(wrong)
+    verified = _verify(services, signed, claim, actor, cached)
+    return _store(services, signed, claim, activity, actor, verified=verified)
+
+
+def _needs_nothing(tx: Tx, activity: Activity, actor: str) -> bool:
+    """Absorb what would change nothing, before any key is looked for.
+
+    Servers tell everyone they ever heard of that an account was deleted; its key is gone by then, and
+    refusing would make them try again for days.
+    """
+    if activity.is_about_its_actor and not remote.knows(tx, actor):
+        return True
+    # A Follow that comes again is answered again: our Accept may have got lost.
+    return activity.id is not None and activity.type != "Follow" and inbox.was_seen(tx, activity.id)
+
+
+def _verify(
+    services: Services, signed: SignedRequest, claim: Claim, actor: str, cached: remote.CachedKey | None
+) -> bool:
+    """Say whether the key we hold proves it; `False` leaves it to the worker, which may fetch the key."""
+    if cached is None:
+        return False
+    looked_lately = cached.retry_at > services.now()
+    if cached.pem is None:
+        if looked_lately:
+            raise SignatureError(f"The key {claim.key_id} cannot be had: {cached.error}")
+        return False
+    if cached.actor_id != actor:
+        raise SignatureError(f"The key {claim.key_id} belongs to {cached.actor_id}, not to {actor}.")
+    try:
+        verify(signed, claim, load_public_key(cached.pem), base_urls=[services.config.base_url])
+    except (SignatureError, BadKey):
+        if looked_lately:
+            raise
+        return False  # they may have a new key: the worker looks, at most every ten minutes
+    return True
+
+
+def _store(
+    services: Services,
+    signed: SignedRequest,
+    claim: Claim,
+    activity: Activity,
+    actor: str,
+    *,
+    verified: bool,
+) -> Response:
+    if not verified and len(signed.body) > MAX_UNVERIFIED_BODY:
+        return error(413, f"From strangers an activity may have {MAX_UNVERIFIED_BODY} bytes at most.")
+    arrival = Arrival(
+        signature_hash=hashlib.sha256(claim.signature).hexdigest(),
+        activity_id=activity.id,
+        type=activity.type,
+        actor_id=actor,
+        key_id=claim.key_id,
+        host=host_of(claim.key_id),
+        verified=verified,
+        request={"method": signed.method, "target": signed.target, "headers": dict(signed.headers)},
+        body=signed.body,
+    )
+    with services.store.write() as tx:
+        if not verified and inbox.waiting(tx, verified=False) >= MAX_UNVERIFIED:
+            return error(503, "Too many requests from strangers wait here; please retry.", retry_after=60)
+        inbox.store(tx, arrival, now=services.now())
+    return _accepted()
+
+
+def read_body(limit: int) -> bytes | None:
+    """Read a request's body, chunked or not; `None` when it has more than `limit` bytes."""
+    body = request.stream.read(limit + 1)
+    return None if len(body) > limit else body
+
+
+def _signed_request(body: bytes) -> SignedRequest:
+    """Rebuild the request line from what WSGI leaves of it.
+
+    Granian hands over a decoded path and a raw query. Our inboxes have nothing to decode in their paths,
+    so a path that was sent encoded cannot match the signature, and is refused: that is the safe side.
+    """
+    environ: dict[str, Any] = request.environ
+    query = environ.get("QUERY_STRING", "")
+    target = environ["PATH_INFO"] + (f"?{query}" if query else "")
+    headers = {name.lower(): value for name, value in list(request.headers.items())[:_SIGNED_HEADERS]}
+    return SignedRequest(request.method, target, headers, body)
+
+
+def _accepted() -> Response:
+    return Response(status=202)

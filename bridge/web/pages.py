@@ -1,0 +1,108 @@
+"""Pages for people: who is here, what was published, what happens to your data (Threads asks for both)."""
+
+from flask import Blueprint, Response, make_response, render_template
+from markupsafe import Markup
+
+from bridge.config import SiteConfig
+from bridge.model import Post, PostState
+from bridge.profile import site_icon
+from bridge.services import Services
+from bridge.store import followers, posts
+from bridge.web.answers import error, redirect
+
+SHOWN = 20
+SEARCHED = 500  # newest posts looked through for a hashtag
+
+
+def blueprint(services: Services) -> Blueprint:
+    """Build the routes."""
+    routes = Blueprint("pages", __name__)
+    config, store, ids = services.config, services.store, services.ids
+
+    @routes.get("/")
+    def front() -> Response:
+        sites = [(key, site, site_icon(services, key)) for key, site in config.sites.items()]
+        return _page("front.html", sites=sites, ids=ids, privacy=ids.privacy)
+
+    @routes.get("/@<user>")
+    def profile(user: str) -> Response:
+        for key, site in config.sites.items():
+            if site.user == user.lower():
+                return redirect(site.website if _has_website(services, site) else ids.feed_page(key))
+        return error(404, f"Nobody here is called {user[:40]!r}.")
+
+    @routes.get("/ap/<site>/feed")
+    def feed(site: str) -> Response:
+        if site not in config.sites:
+            return error(404, f"There is no site {site[:40]!r} here.")
+        with store.read() as tx:
+            shown = posts.newest(tx, site, limit=SHOWN)
+            number = followers.count(tx, site)
+        return _feed(services, site, shown, followers=number)
+
+    @routes.get("/ap/<site>/tagged/<tag>")
+    def tagged(site: str, tag: str) -> Response:
+        if site not in config.sites:
+            return error(404, f"There is no site {site[:40]!r} here.")
+        with store.read() as tx:
+            newest = posts.newest(tx, site, limit=SEARCHED)
+        wanted = f"#{tag}".casefold()
+        shown = [post for post in newest if wanted in _tags(post)][:SHOWN]
+        return _feed(services, site, shown, tag=tag)
+
+    @routes.get("/r/<post_id>")
+    def page(post_id: str) -> Response:
+        """Send people to the post on the owner's site; where there is none, show it."""
+        with store.read() as tx:
+            found = posts.anywhere(tx, post_id)
+        if found is None or found.state is PostState.SCHEDULED or found.site not in config.sites:
+            return error(404, "There is no such post here.")
+        if found.state is PostState.DELETED:
+            return error(410, "This post was deleted.")
+        return redirect(found.page_url) if found.page_url else _feed(services, found.site, [found])
+
+    @routes.get("/ap/about/privacy")
+    def privacy() -> Response:
+        return _page("privacy.html", sites=list(config.sites.values()), contact=config.contact)
+
+    return routes
+
+
+def _has_website(services: Services, site: SiteConfig) -> bool:
+    return site.website.rstrip("/") != services.config.base_url
+
+
+def _feed(
+    services: Services, key: str, shown: list[Post], *, tag: str | None = None, followers: int | None = None
+) -> Response:
+    site = services.site(key)
+    listed = [
+        {
+            "content": Markup(post.note["content"]),  # noqa: S704  sanitised by nh3 when it was stored
+            "published_at": post.published_at,
+            "url": post.note["url"],
+            "object": post.note["id"],
+            "images": [a for a in post.note.get("attachment", ()) if a["mediaType"].startswith("image/")],
+        }
+        for post in shown
+    ]
+    return _page(
+        "feed.html",
+        site=site,
+        icon=site_icon(services, key),
+        posts=listed,
+        tag=tag,
+        followers=followers,
+        actor=services.ids.actor(key),
+        privacy=services.ids.privacy,
+    )
+
+
+def _page(template: str, **values: object) -> Response:
+    response = make_response(render_template(template, **values))
+    response.headers["Cache-Control"] = "public, max-age=60"
+    return response
+
+
+def _tags(post: Post) -> set[str]:
+    return {tag["name"].casefold() for tag in post.note.get("tag", ())}

@@ -1,0 +1,158 @@
+"""The worker: which pump ticks when, and a clean stop [the only home of APScheduler].
+
+*What* is due is data in our tables; the scheduler only says how often somebody looks.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from datetime import UTC, timedelta
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from bridge.deliver import Deliverer
+from bridge.fetch import Fetcher
+from bridge.net import Client
+from bridge.poll import Poller
+from bridge.publish import announce_profile
+from bridge.receive import Receiver, Registrar
+from bridge.services import Services
+from bridge.store import deliveries, identity, inbox, remote
+
+log = logging.getLogger(__name__)
+
+TICK = timedelta(seconds=0.5)
+HEARTBEAT = timedelta(seconds=30)
+HOUSEKEEPING = timedelta(hours=6)
+KEEP_DELIVERIES = timedelta(days=60)
+KEEP_STRANGERS = timedelta(days=30)
+FETCH_SLOTS = 100  # requests beside deliveries: polls, keys, actors
+STOP_SECONDS = 6.5  # for what is under way; containers are killed after ten
+
+Job = Callable[[], Awaitable[object]]
+
+
+class Worker:
+    """One worker process: its client, its pumps and the jobs under way."""
+
+    def __init__(self, services: Services, client: Client, stop: asyncio.Event) -> None:
+        self._services = services
+        self._stop = stop
+        self._under_way: set[asyncio.Task[object]] = set()
+        fetcher = Fetcher(services, client)
+        self._poller = Poller(services, client)
+        self._deliverer = Deliverer(services, client)
+        self._receiver = Receiver(services, fetcher)
+        self._registrar = Registrar(services, fetcher)
+
+    def schedule(self, scheduler: AsyncIOScheduler) -> None:
+        """Say which pump ticks when."""
+        deliver, stop = self._deliverer, self._stop
+        jobs: list[tuple[str, Job, timedelta]] = [
+            ("receive", lambda: self._receiver.run(stop), TICK),
+            ("deliver", lambda: deliver.run(deliveries.FAST, stop), TICK),
+            ("deliver to slow servers", lambda: deliver.run(deliveries.SLOW, stop), TICK),
+            ("deliver what killed a worker", lambda: deliver.run(deliveries.SUSPECT, stop), TICK * 4),
+            ("look at actors", lambda: self._registrar.run(stop), TICK * 4),
+            ("poll", lambda: self._poller.run(stop), TICK * 2),
+            (
+                "watch folders",
+                self._in_thread(self._poller.watch),
+                self._services.config.polling.folder_interval,
+            ),
+            ("publish what was scheduled", self._in_thread(self._poller.publish_scheduled), TICK * 20),
+            ("heartbeat", self._in_thread(self._beat), HEARTBEAT),
+            ("housekeeping", self._in_thread(self._keep_house), HOUSEKEEPING),
+        ]
+        for name, job, every in jobs:
+            self._add(scheduler, name, job, every)
+
+    async def finish(self) -> None:
+        """Wait until the jobs under way have seen the stop and returned."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=STOP_SECONDS)
+
+    def _add(self, scheduler: AsyncIOScheduler, name: str, job: Job, every: timedelta) -> None:
+        scheduler.add_job(
+            self._run,
+            "interval",
+            args=(name, job),
+            id=name,
+            seconds=every.total_seconds(),
+            next_run_time=self._services.now(),
+            max_instances=1,
+            coalesce=True,
+            misfire_grace_time=None,
+        )
+
+    async def _run(self, name: str, job: Job) -> None:
+        """Run a job; its failure is logged and does not end the worker."""
+        if self._stop.is_set():
+            return
+        task: asyncio.Task[object] = asyncio.ensure_future(_as_coroutine(job))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        try:
+            await asyncio.shield(task)
+        except Exception:
+            log.exception("The job “%s” failed; it will run again", name)
+
+    def _in_thread(self, function: Callable[[], object]) -> Job:
+        return lambda: asyncio.to_thread(function)
+
+    def take_over(self) -> None:
+        """Pick up what a worker before us left, and tell followers what changed in the config meanwhile."""
+        services, now = self._services, self._services.now()
+        with services.store.write() as tx:
+            if services.store.is_sqlite:  # one machine, one worker: whoever held a lease is dead
+                recovered = deliveries.recover(tx, now=now) + inbox.recover(tx, now=now)
+                if recovered:
+                    log.info("Picking up %d deliveries and arrivals that were under way.", recovered)
+            for site in services.config.sites:
+                if announce_profile(tx, services, site, now=now):
+                    log.info("The profile of %s changed: telling its followers.", site)
+
+    def _beat(self) -> None:
+        with self._services.store.write() as tx:
+            identity.beat(tx, "worker", f"pid {os.getpid()}", now=self._services.now())
+
+    def _keep_house(self) -> None:
+        now = self._services.now()
+        with self._services.store.write() as tx:
+            inbox.purge(tx, now=now)
+            deliveries.purge(tx, before=now - KEEP_DELIVERIES)
+            remote.purge(tx, before=now - KEEP_STRANGERS)
+
+
+async def work(services: Services) -> None:
+    """Poll, receive and deliver until SIGTERM or Ctrl-C; what is under way is finished or given back."""
+    stop = stop_on_signals()
+    slots = services.config.delivery.concurrency + FETCH_SLOTS
+    async with Client(services.user_agent, services.reach, slots=slots, now=services.now) as client:
+        worker = Worker(services, client, stop)
+        worker.take_over()
+        scheduler = AsyncIOScheduler(timezone=UTC)
+        worker.schedule(scheduler)
+        scheduler.start()
+        log.info("The worker is at work for %s", services.config.base_url)
+        await stop.wait()
+        log.info("Stopping: finishing what is under way.")
+        scheduler.pause()
+        await worker.finish()
+        scheduler.shutdown(wait=False)
+    log.info("The worker has stopped.")
+
+
+def stop_on_signals() -> asyncio.Event:
+    """Return an event that SIGTERM and Ctrl-C set."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    return stop
+
+
+async def _as_coroutine(job: Job) -> object:
+    return await job()
