@@ -134,9 +134,9 @@ class FolderSource(Table):
     name. The bridge remembers a source by its name, so do not change it later."""
 
     url: PageTemplate | None = None
-    """Where your website shows the posts, with `{slug}` for a post's name:
-    `"https://cafe.example/blog/{slug}/"`. Without it the bridge serves the pages and their pictures
-    itself."""
+    """Where your website shows the posts, with `{slug}` for a post's name: `"https://cafe.example/blog/{slug}/"`.
+    `{title_slug}`, `{path}`, `{folder}`, `{year}`, `{month}`, `{day}` and `{language}` are known too. Without
+    it the bridge serves the pages and their pictures itself."""
 
     allow_symlinks: bool = False
     """Whether links in the folder may lead out of it. Keep it off if others can write to the folder."""

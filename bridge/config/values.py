@@ -18,6 +18,8 @@ from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1")
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
+NAMING_FIELDS = ("slug", "title_slug", "path")  # each tells one post of a folder from the others
+PAGE_FIELDS = (*NAMING_FIELDS, "folder", "year", "month", "day", "language")
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _NAME = re.compile(r"[a-z0-9_]{1,30}")
@@ -131,8 +133,11 @@ def _split_web_url(text: str) -> SplitResult:
 def read_page_template(text: str) -> str:
     """Check the pattern of a folder's page addresses."""
     read_web_url(text)
-    if re.findall(r"\{[^}]*\}?", text) != ["{slug}"]:
-        raise ValueError('must hold {slug} once, where the post\'s name goes: "https://cafe.example/{slug}/"')
+    fields = re.findall(r"\{([^}]*)\}", text)
+    if not set(fields) & set(NAMING_FIELDS):
+        raise ValueError('must hold {slug}, where the post\'s name goes: "https://cafe.example/{slug}/"')
+    if set(fields) - set(PAGE_FIELDS) or len(fields) != max(text.count("{"), text.count("}")):
+        raise ValueError(f"may hold {', '.join(f'{{{field}}}' for field in PAGE_FIELDS)} and no other braces")
     return text
 
 
@@ -265,7 +270,7 @@ SiteKey = Annotated[str, AfterValidator(read_site_key)]
 Handle = Annotated[str, AfterValidator(read_handle), Kind("handle")]
 BaseUrl = Annotated[str, AfterValidator(read_base_url), Kind("web address without a path")]
 WebUrl = Annotated[str, AfterValidator(read_web_url), Kind("web address")]
-PageTemplate = Annotated[str, AfterValidator(read_page_template), Kind("web address with `{slug}`")]
+PageTemplate = Annotated[str, AfterValidator(read_page_template), Kind("web address with fields in braces")]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(read_network), Kind("addresses or networks")]
 Contact = Annotated[str, AfterValidator(read_contact), Kind("mail or web address")]
 DataFolder = Annotated[Path, BeforeValidator(read_data_folder), Kind("folder")]
