@@ -55,24 +55,26 @@ def is_public(address: str | IPv4Address | IPv6Address) -> bool:
 
 @dataclass(frozen=True)
 class Reach:
-    """What may be connected to beside the public internet: for tests and the demo only.
+    """What may be connected to beside the public internet: for tests, the demo, and feeds at home.
 
-    Always a constructor argument, never read from the environment. `allow` holds (address, port) pairs;
-    `hosts` maps a host name to an address without DNS, as curl's ``--resolve`` does, and answers for
+    Always a constructor argument, never read from the environment. `private` opens every address, for
+    feeds whose owner says in config.toml that they are on a network of their own. `allow` holds
+    (address, port) pairs; `hosts` maps a host name to an address without DNS, as curl's ``--resolve`` does, and answers for
     every name below it too; `ca_file` is a PEM file trusted in addition to the public authorities.
     """
 
     allow: frozenset[tuple[str, int]] = frozenset()
     hosts: Mapping[str, str] = field(default_factory=dict)
     ca_file: str | None = None
+    private: bool = False
 
     def permits(self, address: str, port: int) -> bool:
         """Say whether a socket may be opened to this address and port."""
-        return (address, port) in self.allow or is_public(address)
+        return self.private or (address, port) in self.allow or is_public(address)
 
     def opens_port(self, port: int) -> bool:
         """Say whether URLs with this port are exempt from the rules for names and schemes."""
-        return any(port == opened for _, opened in self.allow)
+        return self.private or any(port == opened for _, opened in self.allow)
 
     def address_of(self, host: str) -> str | None:
         """Find the address that `hosts` gives for a name or for one of its parent domains."""

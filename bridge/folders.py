@@ -1,5 +1,7 @@
 """Content folders as the config names them."""
 
+from zoneinfo import ZoneInfo
+
 from bridge.config import FolderSource
 from bridge.services import Services
 from bridge.sources.folder import Folder
@@ -17,4 +19,5 @@ def folder_of(services: Services, site: str, source: FolderSource) -> Folder:
         url_template=source.url,
         media_url=None if source.url else media_url,
         allow_symlinks=source.allow_symlinks,
+        zone=ZoneInfo(services.site(site).timezone),
     )

@@ -7,8 +7,7 @@ import re
 import socket
 import ssl
 import weakref
-import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -25,6 +24,7 @@ from yarl import URL
 from bridge.addresses import PUBLIC_INTERNET, Reach, check_url, origin
 from bridge.errors import BadUrl, ConfigError
 from bridge.model import Answered, Outcome, Unreachable
+from bridge.unpack import ACCEPT_ENCODING, Unpackable, unpacker
 
 CONNECT_SECONDS = 5
 PER_HOST = 2  # connections to one server at a time (PROTOCOL 4.3)
@@ -36,9 +36,6 @@ _ANSWER_SECONDS = 2.0  # for the rest of an answer to a POST, once its status is
 _HTTP_ONLY = frozenset({"https"})
 _REDIRECTS = {301: True, 302: False, 303: False, 307: False, 308: True}  # status → permanent?
 _CREDENTIALS = {"authorization", "cookie", "proxy-authorization", "signature", "signature-input"}
-_PACKINGS = {"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"}
-_PIECE = 1 << 18  # bytes unpacked at a time
-_MAX_MEMBERS = 16  # a gzip of many tiny ones costs a copy of the rest for each
 _BROKEN_OFF = "the answer broke off or is garbled"
 
 Sign = Callable[[str, str], Mapping[str, str]]
@@ -65,7 +62,7 @@ _FAILURES = (
     UnusableAnswer,
     aiohttp.ClientError,
     HttpProcessingError,
-    zlib.error,
+    Unpackable,
     OSError,
     TimeoutError,
 )
@@ -108,7 +105,7 @@ class Client:
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": user_agent, "Accept-Encoding": "gzip"},
+            headers={"User-Agent": user_agent, "Accept-Encoding": ACCEPT_ENCODING},
             auto_decompress=False,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
             trust_env=False,
@@ -333,48 +330,12 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
 
 
 async def _unpack(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    gzip = _Gunzip() if _is_gzip(response.headers.get("Content-Encoding", "")) else None
+    unpacking = unpacker(response.headers.get("Content-Encoding", ""))
     async for chunk in response.content.iter_any():
-        for piece in gzip.unpack(chunk) if gzip else (chunk,):
+        for piece in unpacking.unpack(chunk):
             yield piece
-    if gzip and not gzip.complete:
+    if not unpacking.complete:
         raise UnusableAnswer(_BROKEN_OFF)
-
-
-def _is_gzip(encoding: str) -> bool:
-    """Read a Content-Encoding; what is no packing (``utf-8``, on misconfigured servers) means nothing."""
-    packings = [word for word in re.split(r"[\s,]+", encoding.lower()) if word in _PACKINGS]
-    if packings and packings not in (["gzip"], ["x-gzip"]):
-        raise UnusableAnswer(f"the answer is packed as {', '.join(packings)}, which nobody asked for")
-    return bool(packings)
-
-
-class _Gunzip:
-    """Unpacks gzip in pieces of bounded size, and knows whether the end was seen.
-
-    aiohttp unpacks too, but takes half a gzip for a whole one, and half a feed looks like one whose
-    other half was deleted.
-    """
-
-    def __init__(self) -> None:
-        self._members = 0
-        self._begin_member()
-
-    def _begin_member(self) -> None:
-        self._members += 1
-        if self._members > _MAX_MEMBERS:
-            raise UnusableAnswer("the answer is packed in too many parts")
-        self._inflate = zlib.decompressobj(wbits=31)
-        self.complete = self._members == 1  # an empty body is whole
-
-    def unpack(self, packed: bytes) -> Iterator[bytes]:
-        """Yield what these bytes add, in pieces of at most `_PIECE`."""
-        while packed:
-            if self._inflate.eof:
-                self._begin_member()
-            yield self._inflate.decompress(packed, _PIECE)
-            self.complete = self._inflate.eof
-            packed = self._inflate.unused_data if self.complete else self._inflate.unconsumed_tail
 
 
 def _plain_headers(response: aiohttp.ClientResponse) -> dict[str, str]:
@@ -430,7 +391,7 @@ def _explain(error: BaseException, timeout: float) -> str:
 
 def _reason(error: BaseException, timeout: float) -> str:
     match error:
-        case BadUrl() | UnusableAnswer() | RefusedAddress():
+        case BadUrl() | UnusableAnswer() | Unpackable() | RefusedAddress():
             return str(error)
         case aiohttp.ClientConnectorCertificateError():
             return _tls_reason(error.certificate_error)
@@ -444,7 +405,7 @@ def _reason(error: BaseException, timeout: float) -> str:
             return f"no answer in {timeout:g} s"
         case aiohttp.ServerDisconnectedError():
             return "connection closed without an answer"
-        case aiohttp.ClientPayloadError() | zlib.error():
+        case aiohttp.ClientPayloadError():
             return _BROKEN_OFF
         case socket.gaierror():
             return _DNS.get(error.errno or 0, "DNS: no address found")

@@ -12,7 +12,7 @@ from typing import Any
 from bridge import changes
 from bridge.addresses import host_of
 from bridge.changes import Changes, Known
-from bridge.config import FolderSource
+from bridge.config import FeedSource, FolderSource
 from bridge.errors import BridgeError
 from bridge.folders import folder_of
 from bridge.model import Answered, Harvest, Unreachable
@@ -53,10 +53,16 @@ class Poller:
     """Polls for one worker process; `folders` remembers parsed files, so that only changed ones are read."""
 
     def __init__(
-        self, services: Services, client: Client, *, jitter: Callable[[], float] = random.random
+        self,
+        services: Services,
+        client: Client,
+        *,
+        at_home: Client | None = None,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self._services = services
         self._client = client
+        self._at_home = at_home or client  # for feeds on the owner's own network
         self._jitter = jitter
         self._files: dict[int, dict[str, Any]] = {}
         self._fingerprints: dict[int, str] = {}
@@ -128,7 +134,8 @@ class Poller:
         url = source.moved_to or source.location
         conditions = {"If-None-Match": source.etag, "If-Modified-Since": source.last_modified}
         headers = {name: value for name, value in conditions.items() if value}
-        outcome = await self._client.get(
+        client = self._at_home if self._is_at_home(source) else self._client
+        outcome = await client.get(
             url,
             accept=FEED_ACCEPT,
             limit=FEED_LIMIT,
@@ -254,6 +261,13 @@ class Poller:
 
     def _interrupted(self, source: Source) -> SourceForUpdate:
         return SourceForUpdate(self._services.now(), source.interval, source.failures, error=source.error)
+
+    def _is_at_home(self, source: Source) -> bool:
+        configured = self._services.site(source.site).sources
+        return any(
+            isinstance(one, FeedSource) and one.name == source.name and one.private_network
+            for one in configured
+        )
 
     def _folder(self, source: Source) -> Folder:
         configured = next(

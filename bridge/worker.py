@@ -12,6 +12,7 @@ from datetime import UTC, timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from bridge.addresses import Reach
 from bridge.deliver import Deliverer
 from bridge.fetch import Fetcher
 from bridge.net import Client
@@ -37,12 +38,14 @@ Job = Callable[[], Awaitable[object]]
 class Worker:
     """One worker process: its client, its pumps and the jobs under way."""
 
-    def __init__(self, services: Services, client: Client, stop: asyncio.Event) -> None:
+    def __init__(
+        self, services: Services, client: Client, stop: asyncio.Event, *, at_home: Client | None = None
+    ) -> None:
         self._services = services
         self._stop = stop
         self._under_way: set[asyncio.Task[object]] = set()
         fetcher = Fetcher(services, client)
-        self._poller = Poller(services, client)
+        self._poller = Poller(services, client, at_home=at_home)
         self._deliverer = Deliverer(services, client)
         self._receiver = Receiver(services, fetcher)
         self._registrar = Registrar(services, fetcher)
@@ -130,8 +133,11 @@ async def work(services: Services) -> None:
     """Poll, receive and deliver until SIGTERM or Ctrl-C; what is under way is finished or given back."""
     stop = stop_on_signals()
     slots = services.config.delivery.concurrency + FETCH_SLOTS
-    async with Client(services.user_agent, services.reach, slots=slots, now=services.now) as client:
-        worker = Worker(services, client, stop)
+    async with (
+        Client(services.user_agent, services.reach, slots=slots, now=services.now) as client,
+        Client(services.user_agent, Reach(private=True), now=services.now) as at_home,
+    ):
+        worker = Worker(services, client, stop, at_home=at_home)
         worker.take_over()
         scheduler = AsyncIOScheduler(timezone=UTC)
         worker.schedule(scheduler)

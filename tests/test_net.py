@@ -8,6 +8,7 @@ import time
 import tracemalloc
 from datetime import UTC, datetime, timedelta
 
+import brotli
 import pytest
 import trustme
 import uvloop
@@ -392,7 +393,7 @@ def test_a_packed_answer_is_unpacked_whole(size, stuff):
     with running(moods) as server:
         assert answered(uvloop.run(get_from(server, "/"))).body == text
         assert answered(uvloop.run(get_from(server, "/members"))).body == text + b"end"
-        assert server.requests[0].headers["accept-encoding"] == "gzip"
+        assert server.requests[0].headers["accept-encoding"] == "gzip, br"
 
 
 def test_an_encoding_that_is_no_packing_means_nothing(run):
@@ -440,12 +441,33 @@ def test_what_is_packed_twice_is_unpacked_once_or_not_at_all(run):
         )
 
 
+def test_brotli_is_unpacked_and_a_bomb_of_it_is_not(run):
+    text = bytes(range(256)) * 40
+    moods = {
+        "/text": reply("200 OK", "Content-Encoding: br", body=brotli.compress(text)),
+        "/bomb": reply("200 OK", "Content-Encoding: br", body=brotli.compress(bytes(100 * MIB), quality=5)),
+    }
+    with running(moods) as server:
+        assert answered(run(get_from(server, "/text"))).body == text
+        tracemalloc.start()
+        try:
+            assert "larger than" in why(run(get_from(server, "/bomb")))
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < 32 * MIB
+
+
 GARBLED = {
     "half a gzip": reply("200 OK", "Content-Encoding: gzip", body=gzip.compress(bytes(range(256)) * 9)[:40]),
     "no gzip": reply("200 OK", "Content-Encoding: gzip", body=b"plain text"),
     "gzip with a tail": reply("200 OK", "Content-Encoding: gzip", body=gzip.compress(b"x") + b"tail"),
     "a gzip of many parts": reply("200 OK", "Content-Encoding: gzip", body=gzip.compress(b"") * 100_000),
-    "a packing nobody asked for": reply("200 OK", "Content-Encoding: br", body=b"plain text"),
+    "a packing nobody asked for": reply("200 OK", "Content-Encoding: zstd", body=b"plain text"),
+    "no brotli": reply("200 OK", "Content-Encoding: br", body=b"plain text"),
+    "half a brotli": reply(
+        "200 OK", "Content-Encoding: br", body=brotli.compress(bytes(range(256)) * 9)[:40]
+    ),
     "less than promised": hang_up(head("200 OK", "Content-Length: 100") + b"short"),
     "broken chunk": hang_up(head("200 OK", "Transfer-Encoding: chunked") + b"zz\r\nxx"),
     "unfinished chunks": hang_up(head("200 OK", "Transfer-Encoding: chunked") + b"5\r\nhello\r\n"),

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import click
 
+from bridge.addresses import Reach
 from bridge.cli.output import console, say
 from bridge.cli.settings import Settings
 from bridge.deliver import Deliverer
@@ -28,7 +29,8 @@ def poll(settings: Settings, site: str | None) -> None:
     wanted = _sources_of(services, site)
 
     async def once(client: Client, stop: asyncio.Event) -> int:
-        return await Poller(services, client).run(stop)
+        async with Client(services.user_agent, Reach(private=True), now=services.now) as at_home:
+            return await Poller(services, client, at_home=at_home).run(stop)
 
     with services.store.write() as tx:
         sources.make_due(tx, wanted, now=services.now())

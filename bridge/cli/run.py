@@ -20,7 +20,9 @@ def run(settings: Settings) -> None:
 
     config = settings.load_config()
     settings.open().close()  # migrate, and check the identity, once, before two processes start
-    say(f"fedibridge answers at {config.base_url} (listening on {config.server.host}:{config.server.port})")
+    click.echo(
+        f"fedibridge answers at {config.base_url} (listening on {config.server.host}:{config.server.port})"
+    )
     supervise({"web": [*settings.arguments(), "web"], "worker": [*settings.arguments(), "worker"]})
 
 

@@ -32,6 +32,7 @@ from bridge.config.values import (
     SiteKey,
     SourceFolder,
     WebUrl,
+    read_timezone,
     sqlite_in,
 )
 
@@ -198,6 +199,10 @@ class SiteConfig(Table):
 
     language: str = Field(default="en", pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
     """The language of the posts that do not name their own: `"en"`, `"de"`, `"pt-BR"`."""
+
+    timezone: Annotated[str, AfterValidator(read_timezone)] = "UTC"
+    """The time zone of dates that do not name one, such as `date: 2026-05-01 9:00` in a Markdown file:
+    `"Europe/Berlin"`."""
 
     approve_followers: bool = False
     """Whether you say yes to every new follower yourself."""

@@ -12,10 +12,12 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import idna
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
+INSTANCE_USER = "instance"  # the name of the instance actor
 LOCAL_HOSTS = ("localhost", "127.0.0.1")
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 NAMING_FIELDS = ("slug", "title_slug", "path")  # each tells one post of a folder from the others
@@ -77,6 +79,8 @@ def read_handle(text: str) -> str:
 
 
 def _read_user(user: str) -> str:
+    if user == INSTANCE_USER:
+        raise ValueError(f"{user!r} is what the bridge itself is called: choose another name")
     if _NAME.fullmatch(user):
         return user
     if "." in user:
@@ -86,6 +90,15 @@ def _read_user(user: str) -> str:
             f"write {user.lower()!r} without capitals: GoToSocial takes {user!r} for another name"
         )
     raise ValueError(f"{user!r} is no name for a handle: use 1 to 30 of a–z, 0–9 and _")
+
+
+def read_timezone(name: str) -> str:
+    """Check that a time zone exists."""
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise ValueError(f"{name!r} is no time zone: write one like 'Europe/Berlin'") from None
+    return name
 
 
 def _read_host_and_port(text: str) -> str:
