@@ -37,6 +37,30 @@ class Enclosure:
     length: int | None = None
 
 
+class Visibility(StrEnum):
+    """Where servers show a post; all of them are public."""
+
+    PUBLIC = "public"
+    UNLISTED = "unlisted"  # on the profile and to followers, in no public timeline
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """What the owner says about one post in particular, in its front matter or by its categories.
+
+    `publish`: whether it goes to the fediverse at all. `text`: the note's own words instead of the entry's.
+    `article`: as an Article rather than a Note; `None` leaves it to the site.
+    """
+
+    publish: bool = True
+    warning: str = ""
+    visibility: Visibility = Visibility.PUBLIC
+    text: str = ""
+    images: bool = True
+    article: bool | None = None
+    pinned: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One piece of writing as a source yields it, before we judge it.
@@ -56,6 +80,7 @@ class Entry:
     tags: tuple[str, ...] = ()
     images: tuple[Image, ...] = ()
     enclosures: tuple[Enclosure, ...] = ()
+    controls: Controls = Controls()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +113,10 @@ class PostState(StrEnum):
 
     BASELINE = "baseline"  # was there before us: served, may be pinned, never delivered
     PUBLISHED = "published"  # delivered by us
-    SCHEDULED = "scheduled"  # its own date lies in the future
+    SCHEDULED = "scheduled"  # its date lies in the future
+    HELD = "held"  # waits for the owner's word
+    IGNORED = "ignored"  # the owner said no; known, so that it does not come up again
+    WITHDRAWN = "withdrawn"  # deleted by the owner's wish; a tombstone, whatever the source says
     DELETED = "deleted"  # a tombstone; its id is never used again
 
 

@@ -19,12 +19,12 @@ from sqlalchemy import (
     union,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Row
 
 from bridge.model import Decision, Delivered, Delivery, DeliveryState, Drop, Retry
 from bridge.store import leases, schema
 from bridge.store.engine import Tx
+from bridge.store.upsert import insert_into
 
 _table = schema.deliveries
 _columns = _table.c
@@ -144,7 +144,8 @@ def supersede(tx: Tx, object_uri: str, types: Collection[str], reason: str, *, n
 
 
 def _unsent_create() -> tuple[ColumnElement[bool], ...]:
-    return _pending, ~_columns.leased, _columns.type == "Create", _columns.attempts == 0
+    # Not `attempts == 0`: an attempt that was interrupted is not counted, but may have arrived.
+    return _pending, ~_columns.leased, _columns.type == "Create", _columns.last_attempt_at.is_(None)
 
 
 def _audiences(new: NewActivity) -> Iterable[Select[Any]]:
@@ -173,8 +174,8 @@ def _enqueue(tx: Tx, activity_pk: int, new: NewActivity, target: Any, *, now: da
         ).distinct().select_from(target.outerjoin(schema.peers, peers.host == target.c.host))
     )  # fmt: skip
     names = ["activity_pk", "site", "inbox", "host", "type", "object_uri", "lane", "due_at"]
-    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(_table).from_select(names, rows.where(literal(1) == 1))
+    # SQLite reads the ON of ON CONFLICT as a join's unless a WHERE stands between.
+    statement = insert_into(tx, _table).from_select(names, rows.where(literal(1) == 1))
     return tx.execute(statement.on_conflict_do_nothing()).rowcount
 
 
@@ -198,8 +199,25 @@ def claim(
         "losses": _columns.losses + case((_columns.leased, 1), else_=0),
     }
     rows = leases.take(tx, _table, chosen, now=now, also=counted)
-    bodies = _bodies(tx, {row.activity_pk for row in rows})
-    return [_delivery(row, bodies[row.activity_pk]) for row in rows]
+    harmless = _set_aside(tx, rows, lane, now=now)
+    bodies = _bodies(tx, {row.activity_pk for row in harmless})
+    return [_delivery(row, bodies[row.activity_pk]) for row in harmless]
+
+
+def _set_aside(tx: Tx, rows: Sequence[Row[Any]], lane: str, *, now: datetime) -> list[Row[Any]]:
+    """Move what workers keep dying with to a lane where it runs alone, and in the end give it up.
+
+    This happens before anything is sent: what kills a worker leaves it no time to judge afterwards.
+    """
+    lethal = [row.id for row in rows if row.losses >= QUARANTINE_AFTER]
+    suspect = [row.id for row in rows if SUSPECT_AFTER <= row.losses < QUARANTINE_AFTER and lane != SUSPECT]
+    if lethal:
+        reason = f"quarantined: the worker died {QUARANTINE_AFTER} times while sending this"
+        _mark(tx, lethal, state=DeliveryState.DROPPED, settled_at=now, reason=reason)
+    if suspect:
+        _mark(tx, suspect, lane=SUSPECT, due_at=now, attempts=_columns.attempts - 1)
+    aside = {*lethal, *suspect}
+    return [row for row in rows if row.id not in aside]
 
 
 def _due(limit: int, *, lane: str, busy: Collection[str], per_host: int, now: datetime) -> Select[tuple[int]]:
@@ -264,13 +282,8 @@ def release(tx: Tx, ids: Collection[int], *, now: datetime) -> None:
 
 
 def recover(tx: Tx, *, now: datetime) -> int:
-    """Make everything a dead worker held due at once; only when no other worker can be alive.
-
-    A delivery that several workers died with moves to the suspect lane, where it runs alone.
-    """
-    held = and_(_pending, _columns.leased)
-    suspect = case((_columns.losses >= SUSPECT_AFTER - 1, SUSPECT), else_=_columns.lane)
-    return tx.execute(update(_table).where(held).values(due_at=now, lane=suspect)).rowcount
+    """Make everything a dead worker held due at once; only when no other worker can be alive."""
+    return tx.execute(update(_table).where(_pending, _columns.leased).values(due_at=now)).rowcount
 
 
 def hold_host(tx: Tx, host: str, until: datetime) -> None:

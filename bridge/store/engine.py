@@ -90,7 +90,9 @@ def open_store(url: str) -> Store:
 
 def _postgresql(url: str) -> Engine:
     parsed = make_url(url).set(drivername="postgresql+psycopg")
-    return create_engine(parsed, pool_size=5, max_overflow=10, pool_pre_ping=True)
+    # SQLAlchemy only keeps the count of rows an INSERT made when it is asked to.
+    options = {"preserve_rowcount": True}
+    return create_engine(parsed, pool_size=5, max_overflow=10, pool_pre_ping=True, execution_options=options)
 
 
 def _sqlite(path: Path) -> Engine:

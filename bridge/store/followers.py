@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import case, delete, func, select, update
 
 from bridge.model import Follower, RemoteActor
 from bridge.store import deliveries, schema
 from bridge.store.engine import Tx
+from bridge.store.upsert import insert_into
 
 _table = schema.followers
 _columns = _table.c
@@ -32,21 +33,14 @@ def save(tx: Tx, new: NewFollower, *, now: datetime) -> str:
 
     Someone accepted before stays accepted, whatever `new.state` says.
     """
-    known = find(tx, new.site, new.actor.id)
-    state = ACCEPTED if known and known.state == ACCEPTED else new.state
-    values = {
-        "inbox": new.actor.inbox,
-        "shared_inbox": new.actor.shared_inbox,
-        "host": new.host,
-        "state": state,
-        "follow_id": new.follow_id,
-    }
-    if known:
-        tx.execute(update(_table).where(*_is(new.site, new.actor.id)).values(values))
-    else:
-        row = {"site": new.site, "actor_id": new.actor.id, "followed_at": now}
-        tx.execute(insert(_table).values(values | row))
-    return state
+    who = {"site": new.site, "actor_id": new.actor.id}
+    reached = {"inbox": new.actor.inbox, "shared_inbox": new.actor.shared_inbox, "host": new.host}
+    values = reached | {"follow_id": new.follow_id}
+    row = insert_into(tx, _table).values(**who, **values, state=new.state, followed_at=now)
+    state = case((_columns.state == ACCEPTED, ACCEPTED), else_=new.state)
+    saved = row.on_conflict_do_update(index_elements=list(who), set_=values | {"state": state})
+    in_state: str = tx.execute(saved.returning(_columns.state)).scalar_one()
+    return in_state
 
 
 def find(tx: Tx, site: str, actor_id: str) -> Follower | None:

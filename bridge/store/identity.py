@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Integer, Text, cast, func, select, update
 
 from bridge.store import schema
 from bridge.store.engine import Tx
+from bridge.store.upsert import insert_into, insert_new, upsert
 
 INSTANCE = ""
 """The owner of the instance actor's keys."""
@@ -24,8 +25,7 @@ def get_meta(tx: Tx, key: str) -> str | None:
 
 def set_meta(tx: Tx, key: str, value: str) -> None:
     """Record one fact about this installation."""
-    if not tx.execute(update(schema.meta).where(schema.meta.c.key == key).values(value=value)).rowcount:
-        tx.execute(insert(schema.meta).values(key=key, value=value))
+    upsert(tx, schema.meta, {"key": key}, {"value": value})
 
 
 def revision(tx: Tx) -> int:
@@ -35,7 +35,10 @@ def revision(tx: Tx) -> int:
 
 def touch(tx: Tx) -> None:
     """Say that something public changed: what the web process remembers is stale."""
-    set_meta(tx, "revision", str(revision(tx) + 1))
+    # One statement, so that two processes at once count two: a number seen twice would hide a change.
+    one_more = cast(cast(schema.meta.c.value, Integer) + 1, Text)
+    first = insert_into(tx, schema.meta).values(key="revision", value="1")
+    tx.execute(first.on_conflict_do_update(index_elements=["key"], set_={"value": one_more}))
 
 
 def handles(tx: Tx) -> dict[str, str]:
@@ -44,8 +47,8 @@ def handles(tx: Tx) -> dict[str, str]:
 
 
 def add_site(tx: Tx, key: str, handle: str, *, now: datetime) -> None:
-    """Fix a new site's key and handle for good."""
-    tx.execute(insert(schema.sites).values(key=key, handle=handle, created_at=now, updated_at=now))
+    """Fix a new site's key and handle for good; one that is known keeps its own."""
+    insert_new(tx, schema.sites, {"key": key, "handle": handle, "created_at": now, "updated_at": now})
 
 
 def profile(tx: Tx, key: str) -> tuple[str | None, datetime, datetime]:
@@ -73,7 +76,7 @@ def private_keys(tx: Tx) -> Mapping[tuple[str, str], str]:
 def add_key(tx: Tx, owner: str, algorithm: str, private_pem: str, *, now: datetime) -> None:
     """Store a key pair; an owner's key of an algorithm can be added once and never replaced."""
     row = {"owner": owner, "algorithm": algorithm, "private_pem": private_pem, "created_at": now}
-    tx.execute(insert(schema.keys).values(row))
+    insert_new(tx, schema.keys, row)
 
 
 def follower_counts(tx: Tx) -> dict[str, int]:
@@ -85,10 +88,7 @@ def follower_counts(tx: Tx) -> dict[str, int]:
 
 def beat(tx: Tx, role: str, detail: str, *, now: datetime) -> None:
     """Record that a process is alive."""
-    table = schema.heartbeats
-    values = {"beat_at": now, "detail": detail}
-    if not tx.execute(update(table).where(table.c.role == role).values(values)).rowcount:
-        tx.execute(insert(table).values(role=role, **values))
+    upsert(tx, schema.heartbeats, {"role": role}, {"beat_at": now, "detail": detail})
 
 
 def heartbeats(tx: Tx) -> dict[str, datetime]:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import delete, func, select, update
 
 from bridge.store import leases, schema
 from bridge.store.engine import Tx
+from bridge.store.upsert import insert_new
 
 _table = schema.inbox
 _columns = _table.c
@@ -55,9 +55,7 @@ class Received:
 def store(tx: Tx, arrival: Arrival, *, now: datetime) -> bool:
     """Keep an arrival; `False` when the very same request was kept before."""
     row = {name: getattr(arrival, name) for name in Arrival.__slots__}
-    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(_table).values(**row, received_at=now, due_at=now)
-    return tx.execute(statement.on_conflict_do_nothing()).rowcount == 1
+    return insert_new(tx, _table, {**row, "received_at": now, "due_at": now})
 
 
 def waiting(tx: Tx, *, verified: bool | None = None) -> int:
@@ -102,9 +100,7 @@ def recover(tx: Tx, *, now: datetime) -> int:
 
 def see(tx: Tx, activity_id: str, *, now: datetime) -> bool:
     """Remember an activity's id; `False` when it took effect before."""
-    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(schema.seen).values(activity_id=activity_id, seen_at=now)
-    return tx.execute(statement.on_conflict_do_nothing()).rowcount == 1
+    return insert_new(tx, schema.seen, {"activity_id": activity_id, "seen_at": now})
 
 
 def was_seen(tx: Tx, activity_id: str) -> bool:
@@ -115,9 +111,7 @@ def was_seen(tx: Tx, activity_id: str) -> bool:
 
 def undo(tx: Tx, key: str, *, now: datetime) -> None:
     """Remember that something is undone, so that a late or replayed original has no effect."""
-    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(schema.undone).values(key=key, undone_at=now)
-    tx.execute(statement.on_conflict_do_nothing())
+    insert_new(tx, schema.undone, {"key": key, "undone_at": now})
 
 
 def was_undone(tx: Tx, key: str) -> bool:
@@ -132,7 +126,7 @@ def count_ignored(tx: Tx, kind: str, *, now: datetime) -> None:
     if tx.execute(known.values(count=columns.count + 1, last_at=now)).rowcount:
         return
     if (tx.scalar(select(func.count()).select_from(schema.ignored)) or 0) < 50:
-        tx.execute(insert(schema.ignored).values(type=kind[:60], count=1, last_at=now))
+        insert_new(tx, schema.ignored, {"type": kind[:60], "count": 1, "last_at": now})
 
 
 def trouble(tx: Tx, *, limit: int = 10) -> list[tuple[datetime, str, str, str]]:

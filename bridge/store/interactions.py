@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, select, update
 
 from bridge.store import schema
 from bridge.store.engine import Tx
+from bridge.store.upsert import upsert
 
 _table = schema.interactions
 _columns = _table.c
@@ -36,13 +37,8 @@ class NewInteraction:
 def save(tx: Tx, new: NewInteraction, *, now: datetime) -> None:
     """Store an interaction; the same actor doing the same again changes the one row."""
     values = {name: getattr(new, name) for name in NewInteraction.__slots__}
-    same = (
-        _columns.kind == new.kind,
-        _columns.actor_id == new.actor_id,
-        _columns.object_key == new.object_key,
-    )
-    if not tx.execute(update(_table).where(*same).values(values)).rowcount:
-        tx.execute(insert(_table).values(**values, received_at=now))
+    same = {name: values.pop(name) for name in ("kind", "actor_id", "object_key")}
+    upsert(tx, _table, same, values, at_first={"received_at": now})
 
 
 def remove(tx: Tx, kind: str, actor_id: str, object_key: str) -> int:

@@ -12,7 +12,7 @@ from bridge.store.engine import Store
 
 log = logging.getLogger(__name__)
 
-HEAD = "0001"
+HEAD = "0002"
 """The schema this program works with. Kept here so that a database that is up to date never loads Alembic."""
 
 

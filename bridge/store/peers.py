@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select
 from sqlalchemy.engine import RowMapping
 
 from bridge.model import Scheme
 from bridge.store import schema
 from bridge.store.engine import Tx
+from bridge.store.upsert import upsert
 
 _table = schema.peers
 _columns = _table.c
@@ -46,8 +47,7 @@ def failing(tx: Tx) -> list[Peer]:
 def save(tx: Tx, peer: Peer) -> None:
     """Record what we know about a peer now."""
     values = {name: getattr(peer, name) for name in Peer.__slots__ if name != "host"}
-    if not tx.execute(update(_table).where(_columns.host == peer.host).values(values)).rowcount:
-        tx.execute(insert(_table).values(host=peer.host, **values))
+    upsert(tx, _table, {"host": peer.host}, values)
 
 
 def _peer(stored: RowMapping) -> Peer:

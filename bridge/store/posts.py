@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, insert, or_, select, update
+from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.engine import RowMapping
 
 from bridge.model import Post, PostState
 from bridge.store import schema
 from bridge.store.engine import Tx
+from bridge.store.upsert import insert_into, insert_new
 
 _table = schema.posts
 _columns = _table.c
@@ -81,17 +82,17 @@ def add(tx: Tx, new: NewPost, *, now: datetime) -> int | None:
         "first_seen_at": now,
         "last_seen_at": now,
     }
-    pk: int = tx.execute(insert(_table).values(row).returning(_columns.pk)).scalar_one()
-    name(tx, post.site, pk, new.keys)
+    added = insert_into(tx, _table).values(**row).on_conflict_do_nothing().returning(_columns.pk)
+    pk: int | None = tx.scalar(added)
+    if pk is not None:
+        name(tx, post.site, pk, new.keys)
     return pk
 
 
 def name(tx: Tx, site: str, pk: int, keys: Iterable[str]) -> None:
     """Let more entry keys lead to a post; keys that already lead anywhere are left alone."""
-    taken = known(tx, site, keys)
-    fresh = [{"site": site, "key": key, "post_pk": pk} for key in keys if key not in taken]
-    if fresh:
-        tx.execute(insert(schema.entry_keys), fresh)
+    for key in keys:
+        insert_new(tx, schema.entry_keys, {"site": site, "key": key, "post_pk": pk})
 
 
 def revise(tx: Tx, pk: int, post: Post, entry: Mapping[str, Any], *, now: datetime) -> None:

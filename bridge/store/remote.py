@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.engine import RowMapping
 
 from bridge.model import RemoteActor, RemoteKey
 from bridge.store import leases, schema
 from bridge.store.engine import Tx
+from bridge.store.upsert import upsert
 
 _actors = schema.remote_actors.c
 _keys = schema.remote_keys.c
@@ -47,9 +48,7 @@ def save_actor(tx: Tx, seen: RemoteActor, host: str, *, now: datetime) -> None:
     values = {name: getattr(seen, name) for name in RemoteActor.__slots__ if name != "id"}
     values |= {"also_known_as": list(seen.also_known_as), "host": host, "fetched_at": now}
     values |= {"due_at": None, "why_due": None, "leased": False, "misses": 0}
-    known = _actors.id == seen.id
-    if not tx.execute(update(schema.remote_actors).where(known).values(values)).rowcount:
-        tx.execute(insert(schema.remote_actors).values(id=seen.id, **values))
+    upsert(tx, schema.remote_actors, {"id": seen.id}, values)
 
 
 def owe(tx: Tx, actor_id: str, why: str, *, due_at: datetime) -> None:
@@ -119,8 +118,7 @@ def _put_key(
         "fetched_at": now,
         "retry_at": now + pause,
     }
-    if not tx.execute(update(schema.remote_keys).where(_keys.id == key_id).values(values)).rowcount:
-        tx.execute(insert(schema.remote_keys).values(id=key_id, **values))
+    upsert(tx, schema.remote_keys, {"id": key_id}, values)
 
 
 def knows(tx: Tx, actor_id: str) -> bool:

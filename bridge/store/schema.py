@@ -119,6 +119,7 @@ sources = Table(
     Column("failures", Integer, nullable=False, server_default=text("0")),
     Column("error", Text),
     Column("problems", Json),  # [[where, what], …] of the last harvest
+    Column("findings", Json),  # of the last lint: [[rule, where], …]
     UniqueConstraint("site", "name"),
     Index("ix_sources_due", "due_at"),
 )
@@ -142,7 +143,20 @@ posts = Table(
     Column("deleted_at", Moment),
     Column("first_seen_at", Moment, nullable=False),
     Column("last_seen_at", Moment, nullable=False),
+    # An edit on its way to followers, and how many went before it.
+    Column("text_hash", String, nullable=False, server_default=""),  # of what readers read
+    Column("sent_hash", String),  # of what followers were last sent
+    Column("edit_due_at", Moment),
+    Column("updates_sent", Integer, nullable=False, server_default=text("0")),
+    Column("update_sent_at", Moment),
+    # An entry that vanished from the middle of its feed: its page is asked before anything is deleted.
+    Column("missing_since", Moment),
+    Column("check_at", Moment),
+    Column("misses", Integer, nullable=False, server_default=text("0")),
+    Column("pinned", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("site", "id"),
+    Index("ix_posts_edit_due", "edit_due_at"),
+    Index("ix_posts_check", "check_at"),
     Index("ix_posts_listing", "site", "state", "published_at"),
     Index("ix_posts_page", "id"),
 )
@@ -153,6 +167,65 @@ entry_keys = Table(
     Column("site", ForeignKey("sites.key"), primary_key=True),
     Column("key", Text, primary_key=True),  # guid:…, link:…, title:…, text:…
     Column("post_pk", ForeignKey("posts.pk"), nullable=False, index=True),
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("site", ForeignKey("sites.key"), nullable=False),
+    Column("source_id", ForeignKey("sources.id"), nullable=False),
+    Column("post_pk", ForeignKey("posts.pk"), nullable=False),
+    Column("kind", String, nullable=False),  # new, edit, delete
+    Column("reason", Text, nullable=False),
+    Column("entry", Json),  # of an edit, as it would become
+    Column("content_hash", String),
+    Column("text_hash", String),
+    Column("held_at", Moment, nullable=False),
+    Column("decided_at", Moment),
+    Column("decision", String),  # publish, ignore
+    Index("ix_holds_post", "post_pk", "kind"),
+)
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("source_id", ForeignKey("sources.id"), primary_key=True),
+    Column("hub", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("token", String, nullable=False, unique=True),  # the last part of the callback's URL
+    Column("secret", String, nullable=False),
+    Column("state", String, nullable=False),  # asked, active, denied
+    Column("lease_until", Moment),
+    Column("due_at", Moment, nullable=False),  # when to ask the hub (again)
+    Column("leased", Boolean, nullable=False, server_default=false()),
+    Column("last_push_at", Moment),
+    Column("error", Text),
+    Index("ix_subscriptions_due", "due_at"),
+)
+
+pushes = Table(
+    "pushes",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("source_id", ForeignKey("sources.id"), nullable=False),
+    Column("content_type", Text),
+    Column("body", LargeBinary, nullable=False),
+    Column("received_at", Moment, nullable=False),
+)
+
+pictures = Table(
+    "pictures",
+    metadata,
+    Column("url", Text, primary_key=True),  # where the site has it
+    Column("state", String, nullable=False),  # good, bad
+    Column("media_type", String),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("blurhash", String),
+    Column("file", String),  # our own copy, where servers could not read the original
+    Column("error", Text),
+    Column("looked_at", Moment, nullable=False),
 )
 
 # ── news on its way ───────────────────────────────────────────────────────────────────────────────

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.engine import Row
 
 from bridge.model import Problem
 from bridge.store import leases, schema
 from bridge.store.engine import Tx
+from bridge.store.upsert import insert_new
 
 _table = schema.sources
 _columns = _table.c
@@ -68,7 +69,7 @@ def sync(tx: Tx, wanted: Iterable[tuple[str, str, str, str]], *, interval: timed
         if known is None:
             row = {"site": site, "name": name, "kind": kind, "location": location}
             seconds = int(interval.total_seconds())
-            tx.execute(insert(_table).values(**row, due_at=now, interval_seconds=seconds))
+            insert_new(tx, _table, {**row, "due_at": now, "interval_seconds": seconds})
         elif (known.kind, known.location) == (kind, location):
             tx.execute(update(_table).where(_columns.id == known.id).values(active=True))
         else:
