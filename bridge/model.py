@@ -82,6 +82,11 @@ class Entry:
     enclosures: tuple[Enclosure, ...] = ()
     controls: Controls = Controls()
 
+    @property
+    def wanted(self) -> bool:
+        """Say whether the owner wants it in the fediverse at all."""
+        return self.controls.publish
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:

@@ -6,24 +6,22 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from bridge import changes
 from bridge.addresses import host_of
-from bridge.changes import Changes, Known
 from bridge.config import FeedSource, FolderSource
+from bridge.drafting import NOTHING, Prepared, commit_prepared, prepare
 from bridge.errors import BridgeError
 from bridge.folders import folder_of
 from bridge.model import Answered, Harvest, Unreachable
 from bridge.net import Client
-from bridge.publish import Draft, commit, draft_created, draft_edited, publish_scheduled
+from bridge.publish import publish_now, send_edit
 from bridge.pump import Stop, pump
 from bridge.services import Services
 from bridge.sources.feed import parse_feed
 from bridge.sources.folder import Folder, fingerprint, read_folder, scan
-from bridge.store import posts, sources
-from bridge.store.posts import KnownPost
+from bridge.store import edits, posts, sources
 from bridge.store.sources import Source, SourceForUpdate
 
 log = logging.getLogger(__name__)
@@ -41,12 +39,11 @@ GONE = timedelta(days=1)  # how often a feed that answers 410 is asked
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """How a poll went: what to store of the source, and the drafts to publish with it."""
+    """How a poll went: what to store of the source, and what to publish with it."""
 
     source: Source
     update: SourceForUpdate
-    drafts: tuple[Draft, ...] = ()
-    seen: tuple[int, ...] = ()  # rows of posts that merely came again
+    prepared: Prepared = NOTHING
 
 
 class Poller:
@@ -65,7 +62,8 @@ class Poller:
         self._at_home = at_home or client  # for feeds on the owner's own network
         self._jitter = jitter
         self._files: dict[int, dict[str, Any]] = {}
-        self._fingerprints: dict[int, str] = {}
+        self._looks: dict[int, str] = {}  # what each folder was like at the last look
+        self._offered: dict[int, str] = {}  # and when it was last made due
 
     async def run(self, stop: Stop) -> int:
         """Poll every source that is due; return how many."""
@@ -81,26 +79,32 @@ class Poller:
                 sources.make_due(tx, changed, now=self._services.now())
         return len(changed)
 
-    def publish_scheduled(self) -> int:
-        """Publish posts whose date has come; return how many."""
+    def publish_due(self) -> int:
+        """Publish posts whose date has come and edits that have stood long enough; return how many."""
         now = self._services.now()
         with self._services.store.read() as tx:
-            if not posts.scheduled(tx, now=now, limit=1):
+            if not posts.scheduled(tx, now=now, limit=1) and not edits.due(tx, now=now, limit=1):
                 return 0
         with self._services.store.write() as tx:
-            due = posts.scheduled(tx, now=now)
-            for post in due:
-                publish_scheduled(tx, self._services, post, now=now)
-        return len(due)
+            due_posts, due_edits = posts.scheduled(tx, now=now), edits.due(tx, now=now)
+            for post in due_posts:
+                publish_now(tx, self._services, post, now=now)
+            for edit in due_edits:
+                send_edit(tx, self._services, edit, now=now)
+        return len(due_posts) + len(due_edits)
 
     def _has_changed(self, source: Source) -> bool:
+        """Say whether files changed and have stood still for one look: what is half written is not read."""
         try:
             current = fingerprint(scan(self._folder(source)))
         except BridgeError:
             return False  # the poll itself will say what is wrong
-        before = self._fingerprints.setdefault(source.id, source.body_hash or "")
-        self._fingerprints[source.id] = current
-        return current != before
+        before, self._looks[source.id] = self._looks.get(source.id), current
+        settled = current == before and current != source.body_hash
+        if settled and self._offered.get(source.id) != current:
+            self._offered[source.id] = current
+            return True
+        return False
 
     # ── one poll ──
 
@@ -166,29 +170,9 @@ class Poller:
         return self._harvested(source, harvest, **cached)
 
     def _harvested(self, source: Source, harvest: Harvest, **cached: str | None) -> Polled:
-        """Judge what was found and render what is new: everything that needs no transaction."""
-        now = self._services.now()
-        keys = {key for entry in harvest.entries for key in changes.entry_keys(entry)}
-        with self._services.store.read() as tx:
-            known = posts.known(tx, source.site, keys)
-        judged = changes.judge(
-            harvest.entries,
-            {key: Known(post.pk, post.state, post.content_hash) for key, post in known.items()},
-            baseline=source.baseline_at is None,
-            now=now,
-        )
-        drafts = self._drafts(source.site, judged, {post.pk: post for post in known.values()}, now=now)
-        update = self._answered(source, changed=bool(drafts), problems=harvest.problems, **cached)
-        return Polled(source, update, drafts, judged.same)
-
-    def _drafts(
-        self, site: str, judged: Changes, known: dict[int, KnownPost], *, now: datetime
-    ) -> tuple[Draft, ...]:
-        created = (draft_created(self._services, site, change) for change in judged.created)
-        edited = (
-            draft_edited(self._services, site, change, known[change.ref], now=now) for change in judged.edited
-        )
-        return (*created, *edited)
+        prepared = prepare(self._services, source, harvest, now=self._services.now())
+        update = self._answered(source, changed=prepared.is_change, problems=harvest.problems, **cached)
+        return Polled(source, update, prepared)
 
     # ── settling ──
 
@@ -204,9 +188,7 @@ class Poller:
     def _settle_one(self, polled: Polled) -> None:
         now = self._services.now()
         with self._services.store.write() as tx:
-            for draft in polled.drafts:
-                commit(tx, self._services, draft, polled.source.id, now=now)
-            posts.saw(tx, polled.seen, now=now)
+            commit_prepared(tx, self._services, polled.source, polled.prepared, now=now)
             sources.settle(tx, polled.source.id, polled.update, now=now)
         _report(polled)
 
@@ -263,18 +245,12 @@ class Poller:
         return SourceForUpdate(self._services.now(), source.interval, source.failures, error=source.error)
 
     def _is_at_home(self, source: Source) -> bool:
-        configured = self._services.site(source.site).sources
-        return any(
-            isinstance(one, FeedSource) and one.name == source.name and one.private_network
-            for one in configured
-        )
+        configured = self._services.source(source.site, source.name)
+        return isinstance(configured, FeedSource) and configured.private_network
 
     def _folder(self, source: Source) -> Folder:
-        configured = next(
-            one
-            for one in self._services.site(source.site).sources
-            if isinstance(one, FolderSource) and one.name == source.name
-        )
+        configured = self._services.source(source.site, source.name)
+        assert isinstance(configured, FolderSource)
         return folder_of(self._services, source.site, configured)
 
 
@@ -284,5 +260,5 @@ def _report(polled: Polled) -> None:
         log.warning("%s", update.error)
     for problem in update.problems or ():
         log.warning("%s: %s: %s", location, problem.where, problem.what)
-    if polled.drafts:
-        log.info("%s: %d new or changed", location, len(polled.drafts))
+    if polled.prepared.drafts:
+        log.info("%s: %d new or changed", location, len(polled.prepared.drafts))

@@ -1,6 +1,5 @@
 """Publishes: a judged change → post, activity and fan-out, in one transaction."""
 
-import dataclasses
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -9,14 +8,16 @@ from typing import Any
 
 from bridge.activitypub import activities, documents
 from bridge.activitypub.ids import mint_activity_id, mint_post_id
-from bridge.changes import Created, Edited, publishing_moment
+from bridge.changes import Created, Edited, Reason, publishing_moment, update_due_at
 from bridge.compose import compose_note
 from bridge.model import Entry, Post, PostState
 from bridge.profile import actor_document, profile_hash
 from bridge.services import Services
 from bridge.sources.html import plain_text
-from bridge.store import Tx, deliveries, identity, posts
+from bridge.store import Tx, deliveries, edits, entries, holds, identity, posts
 from bridge.store.deliveries import NewActivity
+from bridge.store.edits import DueEdit
+from bridge.store.holds import NewHold
 from bridge.store.posts import KnownPost, NewPost
 
 log = logging.getLogger(__name__)
@@ -35,8 +36,8 @@ class Draft:
 
 
 def draft_created(services: Services, site: str, change: Created) -> Draft:
-    """Render an entry nobody has seen before."""
-    post_id = mint_post_id(site, change.keys[0])
+    """Render an entry nobody has seen before, or the next generation of one that was deleted."""
+    post_id = mint_post_id(site, change.keys[0], change.generation)
     post = Post(
         site=site,
         id=post_id,
@@ -51,10 +52,12 @@ def draft_created(services: Services, site: str, change: Created) -> Draft:
 
 def draft_edited(services: Services, site: str, change: Edited, known: KnownPost, *, now: datetime) -> Draft:
     """Render an edited entry; its post keeps its id and the moment it was published."""
-    scheduled = known.state is PostState.SCHEDULED
-    published_at = (change.entry.published_at or now) if scheduled else known.published_at
-    # Strictly later than before, in whole seconds: Mastodon ignores any other edit.
-    updated_at = None if scheduled else max(now, (known.updated_at or published_at) + timedelta(seconds=1))
+    unsent = known.state in (PostState.SCHEDULED, PostState.HELD)
+    published_at = (change.entry.published_at or now) if unsent else known.published_at
+    updated_at = known.updated_at
+    if not unsent and not change.quiet:
+        # Strictly later than before, in whole seconds: Mastodon ignores any other edit.
+        updated_at = max(now, (known.updated_at or published_at) + timedelta(seconds=1))
     post = Post(
         site=site,
         id=known.id,
@@ -91,15 +94,22 @@ def _commit_created(
     post = draft.post
     new = NewPost(
         post=post,
-        generation=1,
+        generation=change.generation,
         identity=change.keys[0],
         keys=change.keys,
         source_id=source_id,
-        entry=dataclasses.asdict(change.entry),
+        entry=entries.to_stored(change.entry),
+        text_hash=change.text_hash,
+        pinned=change.entry.controls.pinned,
     )
     pk = posts.add(tx, new, now=now)
     if pk is None:
         return 0  # another source of the site brought the same entry first
+    if post.state is PostState.HELD:
+        reason = change.held or Reason.ASKED
+        holds.add(tx, NewHold(post.site, source_id, pk, holds.NEW, reason), now=now)
+        log.warning("Held for you: %s: “%s” (bridge holds)", reason, describe(post))
+        return 0
     identity.touch(tx)
     if post.state is PostState.SCHEDULED:
         log.info("Scheduled for %s: %s", f"{post.published_at:%d %b %Y %H:%M} UTC", describe(post))
@@ -113,30 +123,47 @@ def _announce(tx: Tx, services: Services, post: Post, pk: int, *, now: datetime)
     activity_pk = deliveries.add_activity(tx, new, now=now)
     if post.state is not PostState.PUBLISHED:
         return 0
+    edits.was_sent(tx, pk)
     sent = deliveries.fan_out(tx, activity_pk, new, now=now)
-    log.info("Published “%s” on its way to %d inbox%s", describe(post), sent, "" if sent == 1 else "es")
+    log.info("Published “%s” on its way to %s", describe(post), _inboxes(sent))
     return sent
 
 
 def _commit_edited(tx: Tx, services: Services, draft: Draft, change: Edited, *, now: datetime) -> int:
+    """Serve the new content at once; followers are told when it has stood for a while."""
     known, post = draft.known, draft.post
     assert known is not None
-    posts.revise(tx, known.pk, post, dataclasses.asdict(change.entry), now=now)
+    pinned = change.entry.controls.pinned
+    stored = entries.to_stored(change.entry)
+    posts.revise(tx, known.pk, post, stored, text_hash=change.text_hash, pinned=pinned, now=now)
     posts.name(tx, post.site, known.pk, change.keys)
+    holds.drop(tx, known.pk, holds.EDIT, now=now)
     identity.touch(tx)
     if post.state is not PostState.PUBLISHED:
         return 0
     deliveries.merge_into_create(tx, _create(services, post, known.pk), now=now)
-    new = _update(services, post, known.pk, now=now)
-    reason = "superseded by a later edit"
-    deliveries.supersede(tx, new.object_uri, ["Update"], reason, now=now)
-    sent = deliveries.fan_out(tx, deliveries.add_activity(tx, new, now=now), new, now=now)
-    log.info("Edited “%s”: an Update on its way to %d inboxes", describe(post), sent)
-    return sent
+    if not change.quiet:
+        sent, sent_at = edits.history(tx, known.pk)
+        stands = services.config.polling.edit_delay
+        edits.plan(tx, known.pk, update_due_at(now, sent_at, sent, stands=stands))
+    return 0
 
 
-def publish_scheduled(tx: Tx, services: Services, post: Post, *, now: datetime) -> int:
-    """Send a post whose date has come."""
+def send_edit(tx: Tx, services: Services, due: DueEdit, *, now: datetime) -> int:
+    """Tell followers about an edit that has stood, unless it was taken back meanwhile."""
+    if not due.is_news or due.post.state is not PostState.PUBLISHED:
+        edits.plan(tx, due.pk, None)
+        return 0
+    new = _update(services, due.post, due.pk, now=now)
+    deliveries.supersede(tx, new.object_uri, ["Update"], "superseded by a later edit", now=now)
+    number = deliveries.fan_out(tx, deliveries.add_activity(tx, new, now=now), new, now=now)
+    edits.sent(tx, due.pk, now=now)
+    log.info("Edited “%s”: an Update on its way to %s", describe(due.post), _inboxes(number))
+    return number
+
+
+def publish_now(tx: Tx, services: Services, post: Post, *, now: datetime) -> int:
+    """Send a post whose date has come, or that the owner wants sent; return how many deliveries it made."""
     pk = posts.row_of(tx, post.site, post.id)
     assert pk is not None
     dated = Entry(guid=None, link=None, published_at=post.published_at)
@@ -144,15 +171,30 @@ def publish_scheduled(tx: Tx, services: Services, post: Post, *, now: datetime) 
     note = {**post.note, "published": documents.timestamp(published_at)}
     due = replace(post, state=PostState.PUBLISHED, published_at=published_at, note=note)
     posts.release(tx, pk, due)
+    holds.drop(tx, pk, holds.NEW, now=now)
     identity.touch(tx)
     return _announce(tx, services, due, pk, now=now)
 
 
-def delete_post(tx: Tx, services: Services, post: Post, *, now: datetime) -> int:
-    """Make a post a tombstone and tell everyone who may have it; return how many deliveries that made."""
+def resend(tx: Tx, services: Services, post: Post, *, now: datetime) -> int:
+    """Send a published post again to everyone who follows now; servers that have it know it by its id."""
     pk = posts.row_of(tx, post.site, post.id)
     assert pk is not None
-    posts.bury(tx, pk, now=now)
+    return _announce(tx, services, post, pk, now=now)
+
+
+def delete_post(
+    tx: Tx, services: Services, post: Post, *, state: PostState = PostState.DELETED, now: datetime
+) -> int:
+    """Make a post a tombstone and tell everyone who may have it; return how many deliveries that made.
+
+    `state` is `WITHDRAWN` when it is the owner's wish, whatever the source says.
+    """
+    pk = posts.row_of(tx, post.site, post.id)
+    assert pk is not None
+    posts.bury(tx, pk, state=state, now=now)
+    for kind in (holds.NEW, holds.EDIT, holds.DELETE):
+        holds.drop(tx, pk, kind, now=now)
     identity.touch(tx)
     if post.state is not PostState.PUBLISHED:
         return 0
@@ -182,6 +224,10 @@ def announce_profile(tx: Tx, services: Services, site: str, *, now: datetime) ->
     deliveries.supersede(tx, actor_uri, ["Update"], "superseded by a later profile", now=now)
     deliveries.fan_out(tx, deliveries.add_activity(tx, new, now=now), new, now=now)
     return True
+
+
+def _inboxes(number: int) -> str:
+    return f"{number} inbox" if number == 1 else f"{number} inboxes"
 
 
 def _create(services: Services, post: Post, pk: int) -> NewActivity:

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from bridge import PRODUCT, __version__
 from bridge.activitypub.ids import Ids
 from bridge.addresses import Reach
-from bridge.config import Config, FeedSource, SiteConfig
-from bridge.identity import establish
+from bridge.config import Config, FeedSource, FolderSource, SiteConfig
+from bridge.errors import ConfigError
+from bridge.identity import GENERATORS, Generators, establish
 from bridge.keyring import Keyring
 from bridge.store import Store, identity, migrate, open_store, sources
 
@@ -35,6 +36,13 @@ class Services:
         """Return a site's config."""
         return self.config.sites[key]
 
+    def source(self, site: str, name: str) -> FeedSource | FolderSource:
+        """Return a source's config; raise `ConfigError` for one that config.toml no longer names."""
+        for source in self.config.sites[site].sources:
+            if source.name == name:
+                return source
+        raise ConfigError(f"sites.{site} has no source called {name!r} any more.")
+
     def close(self) -> None:
         """Give the database connections back."""
         self.store.close()
@@ -46,7 +54,11 @@ def utc_now() -> datetime:
 
 
 def open_services(
-    config: Config, *, reach: Reach = PUBLIC_INTERNET, now: Callable[[], datetime] = utc_now
+    config: Config,
+    *,
+    reach: Reach = PUBLIC_INTERNET,
+    now: Callable[[], datetime] = utc_now,
+    generators: Generators = GENERATORS,
 ) -> Services:
     """Open the database, bring it up to date, and make sure that we still are who we were.
 
@@ -57,7 +69,7 @@ def open_services(
     store = open_store(config.database)
     try:
         migrate(store, now=now(), backups=config.data / "backups")
-        establish(store, config, now=now())
+        establish(store, config, now=now(), generators=generators)
         with store.write() as tx:
             sources.sync(tx, _wanted_sources(config), interval=config.polling.min_interval, now=now())
         with store.read() as tx:

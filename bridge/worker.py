@@ -12,6 +12,7 @@ from datetime import UTC, timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from bridge.absence import PageAsker
 from bridge.addresses import Reach
 from bridge.deliver import Deliverer
 from bridge.fetch import Fetcher
@@ -46,6 +47,7 @@ class Worker:
         self._under_way: set[asyncio.Task[object]] = set()
         fetcher = Fetcher(services, client)
         self._poller = Poller(services, client, at_home=at_home)
+        self._asker = PageAsker(services, client)
         self._deliverer = Deliverer(services, client)
         self._receiver = Receiver(services, fetcher)
         self._registrar = Registrar(services, fetcher)
@@ -65,7 +67,8 @@ class Worker:
                 self._in_thread(self._poller.watch),
                 self._services.config.polling.folder_interval,
             ),
-            ("publish what was scheduled", self._in_thread(self._poller.publish_scheduled), TICK * 20),
+            ("publish what is due", self._in_thread(self._poller.publish_due), TICK * 2),
+            ("ask missing pages", lambda: self._asker.run(stop), TICK * 20),
             ("heartbeat", self._in_thread(self._beat), HEARTBEAT),
             ("housekeeping", self._in_thread(self._keep_house), HOUSEKEEPING),
         ]

@@ -23,6 +23,12 @@ COMMANDS = {
         "poll": ("bridge.cli.once", "Look at the sources now, publish what is new, and return."),
         "deliver": ("bridge.cli.once", "Deliver everything that is due, and return."),
     },
+    "Have your say": {
+        "holds": ("bridge.cli.holds", "What waits for your word: let it through, or not."),
+        "publish": ("bridge.cli.posts", "Send one post now, old or held."),
+        "unpublish": ("bridge.cli.posts", "Delete a post everywhere, for good."),
+        "resend": ("bridge.cli.posts", "Send a post again to everyone who follows now."),
+    },
     "See what happens": {
         "status": ("bridge.cli.inspect", "Sites, sources, and what is wrong with them."),
         "followers": ("bridge.cli.followers", "Who follows; let people in or turn them away."),

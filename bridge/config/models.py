@@ -91,6 +91,9 @@ class PollingConfig(Table):
     max_interval: Duration = Field(default=timedelta(hours=12), ge=timedelta(minutes=5), le=timedelta(days=7))
     """How rarely a quiet feed is asked at the least; the bridge finds its pace between the two."""
 
+    edit_delay: Duration = Field(default=timedelta(minutes=5), ge=timedelta(), le=timedelta(days=1))
+    """How long an edit has to stand before followers are told, so that a slip of the pen is not."""
+
     folder_interval: Duration = Field(
         default=timedelta(seconds=3), ge=timedelta(seconds=1), le=timedelta(hours=1)
     )
@@ -123,6 +126,13 @@ class FeedSource(Table):
     """Whether this feed's address may be inside your own network. Otherwise the bridge refuses to open
     it, so that no address from outside can make it look around at home."""
 
+    hold: Literal["auto", "all"] = "auto"
+    """Which new posts wait for your word (`bridge holds`). `"auto"`: only what looks like a mishap, such as
+    many new entries at once or very old ones. `"all"`: every one."""
+
+    embargo: Duration = Field(default=timedelta(), ge=timedelta(), le=timedelta(days=30))
+    """How long a new post waits before it is sent: `"2h"`."""
+
 
 class FolderSource(Table):
     """Writing that comes from a folder of Markdown files, as Hugo, Jekyll, Eleventy or Zola have it."""
@@ -140,7 +150,15 @@ class FolderSource(Table):
     it the bridge serves the pages and their pictures itself."""
 
     allow_symlinks: bool = False
-    """Whether links in the folder may lead out of it. Keep it off if others can write to the folder."""
+    """Whether links in the folder are followed, to files that lie in the folder too. Links that lead out of
+    it never are."""
+
+    hold: Literal["auto", "all"] = "auto"
+    """Which new posts wait for your word (`bridge holds`). `"auto"`: only what looks like a mishap, such as
+    many new entries at once or very old ones. `"all"`: every one."""
+
+    embargo: Duration = Field(default=timedelta(), ge=timedelta(), le=timedelta(days=30))
+    """How long a new post waits before it is sent: `"2h"`."""
 
 
 def _name_of_feed(url: str) -> str:
@@ -326,6 +344,7 @@ def local(config: Config, port: int, data: Path) -> Config:
             "data": data,
             "database": sqlite_in(data),
             "server": ServerConfig(host="127.0.0.1", port=port),
+            "polling": config.polling.model_copy(update={"edit_delay": timedelta()}),
             "sites": MappingProxyType(sites),
         }
     )

@@ -3,12 +3,14 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Select,
     and_,
+    bindparam,
     case,
     exists,
     func,
@@ -20,6 +22,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.engine import Row
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from bridge.model import Decision, Delivered, Delivery, DeliveryState, Drop, Retry
 from bridge.store import leases, schema
@@ -35,6 +38,8 @@ FAST, SLOW, SUSPECT = "fast", "slow", "suspect"
 
 SUSPECT_AFTER = 3  # losses, after which a delivery runs alone
 QUARANTINE_AFTER = 5
+
+_CLAIMED = ("activity_pk", *(name for name in Delivery.__slots__ if name != "body"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,15 +195,9 @@ def claim(
     Within an inbox an object's news keeps its order, and nothing overtakes the first try of an Accept
     to the same host (Mastodon drops posts of actors nobody there follows yet).
     """
-    chosen = _due(limit, lane=lane, busy=busy, per_host=per_host, now=now)
-    counted = {
-        "attempts": _columns.attempts + 1,
-        "first_attempt_at": func.coalesce(_columns.first_attempt_at, now),
-        "last_attempt_at": now,
-        # Still leased when it is due again: the worker that held it died (SECURITY F9).
-        "losses": _columns.losses + case((_columns.leased, 1), else_=0),
-    }
-    rows = leases.take(tx, _table, chosen, now=now, also=counted)
+    asked = {"room": limit, "looked_at": 4 * limit, "this_lane": lane, "busy_hosts": list(busy)}
+    times = {"moment": now, "until": now + leases.LEASE}
+    rows = tx.execute(_claim(), {**asked, **times, "most_per_host": per_host}).all()
     harmless = _set_aside(tx, rows, lane, now=now)
     bodies = _bodies(tx, {row.activity_pk for row in harmless})
     return [_delivery(row, bodies[row.activity_pk]) for row in harmless]
@@ -220,7 +219,26 @@ def _set_aside(tx: Tx, rows: Sequence[Row[Any]], lane: str, *, now: datetime) ->
     return [row for row in rows if row.id not in aside]
 
 
-def _due(limit: int, *, lane: str, busy: Collection[str], per_host: int, now: datetime) -> Select[tuple[int]]:
+@cache
+def _claim() -> ReturningUpdate[Any]:
+    """Build the claim once: putting it together takes SQLAlchemy longer than SQLite takes to run it."""
+    moment = bindparam("moment", type_=schema.Moment)
+    counted = {
+        "attempts": _columns.attempts + 1,
+        "first_attempt_at": func.coalesce(_columns.first_attempt_at, moment),
+        "last_attempt_at": moment,
+        # Still leased when it is due again: the worker that held it died (SECURITY F9).
+        "losses": _columns.losses + case((_columns.leased, 1), else_=0),
+    }
+    until = bindparam("until", type_=schema.Moment)
+    claimed = leases.taking(_table, _due(), until=until, also=counted)
+    return claimed.returning(*(_columns[name] for name in _CLAIMED))
+
+
+def _due() -> Select[tuple[int]]:
+    moment = bindparam("moment", type_=schema.Moment)
+    in_lane = _columns.lane == bindparam("this_lane")
+    busy = _columns.host.in_(bindparam("busy_hosts", expanding=True))
     earlier = _table.alias("earlier")
     overtaken = exists().where(
         earlier.c.state == DeliveryState.PENDING,
@@ -238,16 +256,17 @@ def _due(limit: int, *, lane: str, busy: Collection[str], per_host: int, now: da
     )
     due = (
         select(_columns.id, _columns.host, _columns.due_at)
-        .where(_pending, _columns.lane == lane, _columns.due_at <= now, _columns.host.not_in(busy))
+        .where(_pending, in_lane, _columns.due_at <= moment, ~busy)
         .where(~overtaken, or_(_columns.type == "Accept", ~unaccepted))
-        .order_by(_columns.due_at, _columns.id)
-        .limit(4 * limit)
+        .order_by(_columns.due_at)  # nothing more: it is the index's order, so PostgreSQL stops at the limit
+        .limit(bindparam("looked_at"))
         .with_for_update(skip_locked=True)
         .subquery()
     )
     place = func.row_number().over(partition_by=due.c.host, order_by=(due.c.due_at, due.c.id))
     ranked = select(due.c.id, due.c.due_at, place.label("place")).subquery()
-    return select(ranked.c.id).where(ranked.c.place <= per_host).order_by(ranked.c.due_at).limit(limit)
+    allowed = ranked.c.place <= bindparam("most_per_host")
+    return select(ranked.c.id).where(allowed).order_by(ranked.c.due_at).limit(bindparam("room"))
 
 
 def settle(tx: Tx, decided: Sequence[tuple[Delivery, Decision]], *, now: datetime) -> None:
@@ -393,5 +412,6 @@ def _bodies(tx: Tx, pks: Collection[int]) -> dict[int, bytes]:
 
 
 def _delivery(row: Row[Any], body: bytes) -> Delivery:
-    names = [name for name in Delivery.__slots__ if name != "body"]
-    return Delivery(**{name: row._mapping[name] for name in names}, body=body)
+    values = row._asdict()
+    del values["activity_pk"]
+    return Delivery(**values, body=body)

@@ -66,8 +66,10 @@ class Store:
         self._engine.dispose()
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str, *, binding: ModuleType | None = None) -> Store:
     """Open the database at `url` (``sqlite:///path`` or ``postgresql://…``).
+
+    `binding` is the SQLite module to use instead of the newest one at hand.
 
     Raises:
         StoreError: it cannot be reached or created; the message names it without its password.
@@ -76,7 +78,7 @@ def open_store(url: str) -> Store:
     shown = parsed.render_as_string(hide_password=True)
     try:
         engine = (
-            _sqlite(Path(parsed.database or ""))
+            _sqlite(Path(parsed.database or ""), binding or sqlite_module())
             if parsed.get_backend_name() == "sqlite"
             else _postgresql(url)
         )
@@ -95,10 +97,9 @@ def _postgresql(url: str) -> Engine:
     return create_engine(parsed, pool_size=5, max_overflow=10, pool_pre_ping=True, execution_options=options)
 
 
-def _sqlite(path: Path) -> Engine:
+def _sqlite(path: Path, module: ModuleType) -> Engine:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     _keep_private(path)
-    module = sqlite_module()
     journal = "WAL" if wal_is_safe(module.sqlite_version) else "DELETE"
     if journal == "DELETE":
         log.warning(

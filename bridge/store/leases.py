@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, select, update
+from sqlalchemy import ColumnElement, Select, Table, Update, select, update
 from sqlalchemy.engine import Row
 
 from bridge.store.engine import Tx
@@ -33,20 +33,19 @@ def claim(
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    return take(tx, table, due, now=now, also=also)
+    return tx.execute(taking(table, due, until=now + LEASE, also=also).returning(*table.c)).all()
 
 
-def take(
-    tx: Tx, table: Table, chosen: Select[Any], *, now: datetime, also: dict[str, Any] | None = None
-) -> Sequence[Row[Any]]:
-    """Lease the rows whose keys `chosen` selects."""
-    statement = (
-        update(table)
-        .where(_key(table).in_(chosen))
-        .values(due_at=now + LEASE, leased=True, **(also or {}))
-        .returning(*table.c)
-    )
-    return tx.execute(statement).all()
+def taking(
+    table: Table,
+    chosen: Select[Any],
+    *,
+    until: datetime | ColumnElement[Any],
+    also: dict[str, Any] | None = None,
+) -> Update:
+    """Build the statement that leases the rows whose keys `chosen` selects."""
+    leased = {"due_at": until, "leased": True, **(also or {})}
+    return update(table).where(_key(table).in_(chosen)).values(leased)
 
 
 def release(tx: Tx, table: Table, ids: Iterable[Any], *, now: datetime) -> None:

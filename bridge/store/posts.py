@@ -18,6 +18,7 @@ _columns = _table.c
 _keys = schema.entry_keys.c
 
 VISIBLE = (PostState.BASELINE, PostState.PUBLISHED)
+UNSEEN = (PostState.SCHEDULED, PostState.HELD, PostState.IGNORED)
 _CHUNK = 500  # keys a query asks for at once
 
 
@@ -31,8 +32,12 @@ class KnownPost:
     content_hash: str
     generation: int
     identity: str
+    source_id: int
+    text_hash: str
+    page_url: str | None
     published_at: datetime
     updated_at: datetime | None
+    missing_since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,11 @@ class NewPost:
     keys: tuple[str, ...]
     source_id: int
     entry: Mapping[str, Any]
+    text_hash: str = ""
+    pinned: bool = False
+
+
+_KNOWN = [_columns[name] for name in KnownPost.__slots__]
 
 
 def known(tx: Tx, site: str, keys: Iterable[str]) -> dict[str, KnownPost]:
@@ -54,7 +64,7 @@ def known(tx: Tx, site: str, keys: Iterable[str]) -> dict[str, KnownPost]:
     for start in range(0, len(wanted), _CHUNK):
         chunk = wanted[start : start + _CHUNK]
         query = (
-            select(_keys.key, _table)
+            select(_keys.key, *_KNOWN)
             .join(_table, _columns.pk == _keys.post_pk)
             .where(_keys.site == site, _keys.key.in_(chunk))
         )
@@ -63,8 +73,12 @@ def known(tx: Tx, site: str, keys: Iterable[str]) -> dict[str, KnownPost]:
 
 
 def add(tx: Tx, new: NewPost, *, now: datetime) -> int | None:
-    """Store a post and claim its entry keys; return its row's key, or `None` when it is known already."""
-    if known(tx, new.post.site, new.keys) or find(tx, new.post.site, new.post.id):
+    """Store a post and claim its entry keys; return its row's key, or `None` when it is known already.
+
+    Only the keys of a deleted post may be claimed anew, by its next generation.
+    """
+    taken = known(tx, new.post.site, new.keys).values()
+    if any(post.state is not PostState.DELETED for post in taken):
         return None
     post = new.post
     row = {
@@ -78,6 +92,8 @@ def add(tx: Tx, new: NewPost, *, now: datetime) -> int | None:
         "entry": new.entry,
         "note": post.note,
         "content_hash": post.content_hash,
+        "text_hash": new.text_hash,
+        "pinned": new.pinned,
         "published_at": post.published_at,
         "first_seen_at": now,
         "last_seen_at": now,
@@ -85,8 +101,14 @@ def add(tx: Tx, new: NewPost, *, now: datetime) -> int | None:
     added = insert_into(tx, _table).values(**row).on_conflict_do_nothing().returning(_columns.pk)
     pk: int | None = tx.scalar(added)
     if pk is not None:
+        _inherit(tx, post.site, [old.pk for old in taken], pk)
         name(tx, post.site, pk, new.keys)
     return pk
+
+
+def _inherit(tx: Tx, site: str, dead: Sequence[int], pk: int) -> None:
+    keys = schema.entry_keys
+    tx.execute(update(keys).where(_keys.site == site, _keys.post_pk.in_(dead)).values(post_pk=pk))
 
 
 def name(tx: Tx, site: str, pk: int, keys: Iterable[str]) -> None:
@@ -95,9 +117,31 @@ def name(tx: Tx, site: str, pk: int, keys: Iterable[str]) -> None:
         insert_new(tx, schema.entry_keys, {"site": site, "key": key, "post_pk": pk})
 
 
-def revise(tx: Tx, pk: int, post: Post, entry: Mapping[str, Any], *, now: datetime) -> None:
+def by_row(tx: Tx, pk: int) -> KnownPost:
+    """Return a post by its row's key."""
+    return _known(tx.execute(select(*_KNOWN).where(_columns.pk == pk)).one()._mapping)
+
+
+def of_source(tx: Tx, source_id: int) -> list[KnownPost]:
+    """Return the posts of a source that are not yet deleted."""
+    alive = (_columns.source_id == source_id, _columns.deleted_at.is_(None))
+    return [_known(row._mapping) for row in tx.execute(select(*_KNOWN).where(*alive))]
+
+
+def revise(
+    tx: Tx,
+    pk: int,
+    post: Post,
+    entry: Mapping[str, Any],
+    *,
+    text_hash: str = "",
+    pinned: bool = False,
+    now: datetime,
+) -> None:
     """Store a post's new content and state; its id and `published_at` stay what they are."""
     values = {
+        "text_hash": text_hash,
+        "pinned": pinned,
         "state": post.state,
         "page_url": post.page_url,
         "note": post.note,
@@ -116,9 +160,9 @@ def release(tx: Tx, pk: int, post: Post) -> None:
     tx.execute(update(_table).where(_columns.pk == pk).values(values))
 
 
-def bury(tx: Tx, pk: int, *, now: datetime) -> None:
+def bury(tx: Tx, pk: int, *, state: PostState = PostState.DELETED, now: datetime) -> None:
     """Make a post a tombstone: its id answers 410 from now on and is never used again."""
-    values = {"state": PostState.DELETED, "deleted_at": now}
+    values = {"state": state, "deleted_at": now, "edit_due_at": None, "check_at": None}
     tx.execute(update(_table).where(_columns.pk == pk).values(values))
 
 
@@ -126,7 +170,8 @@ def saw(tx: Tx, pks: Sequence[int], *, now: datetime) -> None:
     """Record that entries were found again."""
     for start in range(0, len(pks), _CHUNK):
         chunk = pks[start : start + _CHUNK]
-        tx.execute(update(_table).where(_columns.pk.in_(chunk)).values(last_seen_at=now))
+        back = {"last_seen_at": now, "missing_since": None, "check_at": None, "misses": 0}
+        tx.execute(update(_table).where(_columns.pk.in_(chunk)).values(back))
 
 
 def find(tx: Tx, site: str, post_id: str) -> Post | None:
@@ -164,9 +209,37 @@ def scheduled(tx: Tx, *, now: datetime, limit: int = 20) -> list[Post]:
     return [_post(row._mapping) for row in tx.execute(query.order_by(_columns.published_at).limit(limit))]
 
 
+def featured(tx: Tx, site: str, *, limit: int) -> list[Post]:
+    """Return the posts on top of a profile: those the owner pinned, then the newest."""
+    order = (_columns.pinned.desc(), _columns.published_at.desc(), _columns.pk.desc())
+    query = _visible(select(_table), site).order_by(*order).limit(limit)
+    return [_post(row._mapping) for row in tx.execute(query)]
+
+
+def set_state(tx: Tx, pk: int, state: PostState) -> None:
+    """Record the owner's word about a post."""
+    tx.execute(update(_table).where(_columns.pk == pk).values(state=state))
+
+
+def accept_as_seen(tx: Tx, pk: int, content_hash: str, text_hash: str) -> None:
+    """Take an entry's present content as known, without showing it: the owner does not want it sent."""
+    values = {"content_hash": content_hash, "text_hash": text_hash, "sent_hash": text_hash}
+    tx.execute(update(_table).where(_columns.pk == pk).values(values))
+
+
+def by_name(tx: Tx, text: str) -> list[Post]:
+    """Return the posts an owner means by an entry's key, or by a part of a page's address."""
+    found = tx.scalars(select(_keys.post_pk).where(_keys.key == text)).all()
+    if not found:
+        return by_page(tx, text)
+    rows = tx.execute(select(_table).where(_columns.pk.in_(found)))
+    return [_post(row._mapping) for row in rows]
+
+
 def by_page(tx: Tx, text: str) -> list[Post]:
-    """Return the posts whose page URL or id contains `text`, newest first, at most ten."""
-    match = or_(_columns.page_url.contains(text, autoescape=True), _columns.id == text)
+    """Return the posts whose page, file or id is called something like `text`; the newest ten."""
+    in_name = (_columns.page_url, _columns.identity)
+    match = or_(_columns.id == text, *(column.contains(text, autoescape=True) for column in in_name))
     query = select(_table).where(match).order_by(_columns.published_at.desc()).limit(10)
     return [_post(row._mapping) for row in tx.execute(query)]
 

@@ -1,5 +1,6 @@
 """The documents of our actors: actor, outbox, collections, posts, activities and tombstones."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,8 @@ from flask import Blueprint, Response, request
 from bridge.activitypub import activities, documents
 from bridge.activitypub.documents import OUTBOX_PAGE_SIZE
 from bridge.activitypub.ids import mint_activity_id
-from bridge.model import Post, PostState
+from bridge.effects import post_of
+from bridge.model import PUBLIC, Post, PostState
 from bridge.profile import actor_document, profile_url
 from bridge.services import Services
 from bridge.store import Tx, deliveries, followers, interactions, posts
@@ -18,6 +20,9 @@ from bridge.store.interactions import BOOST, LIKE
 from bridge.web.answers import document, error, is_browser, redirect
 
 TAGGED_POSTS = 200  # the newest ones, whose hashtags a profile shows
+SHOWN_TAGS = 20
+_PAGE_NUMBER = re.compile("[0-9]{1,9}")
+_UNSEEN = (PostState.SCHEDULED, PostState.DELETED)
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -45,13 +50,14 @@ def blueprint(services: Services) -> Blueprint:
         with store.read() as tx:
             return document(documents.outbox(ids, site, posts.count(tx, site)))
 
-    @routes.get("/ap/<site>/outbox/pages/<int:number>")
-    def outbox_page(site: str, number: int) -> Response:
+    @routes.get("/ap/<site>/outbox/pages/<page>")
+    def outbox_page(site: str, page: str) -> Response:
+        number = int(page) if _PAGE_NUMBER.fullmatch(page) else 0
         offset = (number - 1) * OUTBOX_PAGE_SIZE
         with store.read() as tx:
             total = posts.count(tx, site)
             if number < 1 or offset >= max(total, 1):
-                return error(404, f"The outbox has no page {number}.")
+                return error(404, f"The outbox has no page {page[:20]}.")
             shown = posts.newest(tx, site, limit=OUTBOX_PAGE_SIZE, offset=offset)
             return document(_outbox_page(tx, services, site, number, total, shown))
 
@@ -73,7 +79,7 @@ def blueprint(services: Services) -> Blueprint:
     @routes.get("/ap/<site>/featured")
     def featured(site: str) -> Response:
         with store.read() as tx:
-            newest = posts.newest(tx, site, limit=services.site(site).pinned)
+            newest = posts.featured(tx, site, limit=services.site(site).pinned)
         return document(documents.featured(ids, site, [ids.post(site, post.id) for post in newest]))
 
     @routes.get("/ap/<site>/tags")
@@ -86,9 +92,8 @@ def blueprint(services: Services) -> Blueprint:
     def post(site: str, post_id: str) -> Response:
         with store.read() as tx:
             found = posts.find(tx, site, post_id)
-            answer = _unseen(services, found)
-            if answer is not None or found is None:
-                return answer or error(404, "There is no such post here.")
+            if found is None or found.state in _UNSEEN:
+                return _unseen(services, found)
             if is_browser():
                 return redirect(found.page_url or ids.page(found.id))
             return document(documents.with_context(_current(tx, found)))
@@ -97,18 +102,24 @@ def blueprint(services: Services) -> Blueprint:
     def post_collection(site: str, post_id: str, collection: str) -> Response:
         with store.read() as tx:
             found = posts.find(tx, site, post_id)
-            answer = _unseen(services, found)
-            if answer is not None or found is None:
-                return answer or error(404, "There is no such post here.")
+            if found is None or found.state in _UNSEEN:
+                return _unseen(services, found)
             return _collection(tx, services, found, collection)
 
     @routes.get("/ap/<site>/activities/<activity_id>")
     def activity(site: str, activity_id: str) -> Response:
         with store.read() as tx:
             body = deliveries.activity_body(tx, ids.activity(site, activity_id))
-        if body is None:
-            return error(404, "There is no such activity here.")
-        return document(orjson.loads(body))
+            said = orjson.loads(body) if body else {}
+            # An Accept names a follower, and is between them and us (SECURITY D7).
+            if PUBLIC not in said.get("to", ()):
+                return error(404, "There is no such activity here.")
+            where = post_of(services, said["object"]["id"])
+            if where and said["type"] != "Delete":
+                found = posts.find(tx, *where)
+                if found is None or found.state in _UNSEEN:
+                    return _unseen(services, found)
+        return document(said)
 
     return routes
 
@@ -129,14 +140,14 @@ def _add_instance(routes: Blueprint, services: Services) -> None:
         return document(documents.ordered_collection(f"{services.ids.instance}/{collection}", 0))
 
 
-def _unseen(services: Services, found: Post | None) -> Response | None:
-    """Answer for what is not there: nothing, not yet, or no longer."""
-    if found is None or found.state is PostState.SCHEDULED:
+def _unseen(services: Services, found: Post | None) -> Response:
+    """Answer for a post that is not there: never, not yet, or no longer."""
+    if found is None or found.deleted_at is None:
         return error(404, "There is no such post here.")
-    if found.state is PostState.DELETED and found.deleted_at is not None:
-        gone = documents.tombstone(services.ids, found.site, found.id, found.deleted_at)
-        return document(gone, status=410)
-    return None
+    if is_browser():
+        return error(410, "This post was deleted.")
+    gone = documents.tombstone(services.ids, found.site, found.id, found.deleted_at)
+    return document(gone, status=410)
 
 
 def _current(tx: Tx, post: Post) -> Mapping[str, Any]:
@@ -184,4 +195,4 @@ def _outbox_page(
 
 def _tag_names(newest: list[Post]) -> list[str]:
     names = [tag["name"].removeprefix("#") for post in newest for tag in post.note.get("tag", ())]
-    return list(dict.fromkeys(names))[:20]
+    return list(dict.fromkeys(names))[:SHOWN_TAGS]

@@ -4,11 +4,11 @@ from flask import Blueprint, Response, make_response, render_template
 from markupsafe import Markup
 
 from bridge.config import SiteConfig
-from bridge.model import Post, PostState
+from bridge.model import Post
 from bridge.profile import site_icon
 from bridge.services import Services
 from bridge.store import followers, posts
-from bridge.web.answers import error, redirect
+from bridge.web.answers import error, is_server, redirect
 
 SHOWN = 20
 SEARCHED = 500  # newest posts looked through for a hashtag
@@ -28,7 +28,8 @@ def blueprint(services: Services) -> Blueprint:
     def profile(user: str) -> Response:
         for key, site in config.sites.items():
             if site.user == user.lower():
-                return redirect(site.website if _has_website(services, site) else ids.feed_page(key))
+                page = site.website if _has_website(services, site) else ids.feed_page(key)
+                return redirect(ids.actor(key) if is_server() else page)
         return error(404, f"Nobody here is called {user[:40]!r}.")
 
     @routes.get("/ap/<site>/feed")
@@ -55,9 +56,11 @@ def blueprint(services: Services) -> Blueprint:
         """Send people to the post on the owner's site; where there is none, show it."""
         with store.read() as tx:
             found = posts.anywhere(tx, post_id)
-        if found is None or found.state is PostState.SCHEDULED or found.site not in config.sites:
+        if found is None or found.state in posts.UNSEEN or found.site not in config.sites:
             return error(404, "There is no such post here.")
-        if found.state is PostState.DELETED:
+        if is_server():  # someone pasted this address into a search: the post is what they want
+            return redirect(ids.post(found.site, found.id))
+        if found.deleted_at is not None:
             return error(410, "This post was deleted.")
         return redirect(found.page_url) if found.page_url else _feed(services, found.site, [found])
 
@@ -101,6 +104,7 @@ def _feed(
 def _page(template: str, **values: object) -> Response:
     response = make_response(render_template(template, **values))
     response.headers["Cache-Control"] = "public, max-age=60"
+    response.headers["Vary"] = "Accept"
     return response
 
 

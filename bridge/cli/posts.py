@@ -1,0 +1,101 @@
+"""`bridge publish`, `bridge unpublish`, `bridge resend`: the owner's word on one post."""
+
+from pathlib import Path
+
+import click
+
+from bridge import publish as publishing
+from bridge.changes import canonical_link
+from bridge.cli.output import say
+from bridge.cli.settings import Settings
+from bridge.config import FolderSource
+from bridge.errors import StoreError
+from bridge.model import Post, PostState
+from bridge.services import Services
+from bridge.store import posts
+
+_CAN_BE_SENT = (PostState.BASELINE, PostState.HELD, PostState.IGNORED, PostState.SCHEDULED)
+
+
+@click.command()
+@click.argument("what")
+@click.pass_obj
+def publish(settings: Settings, what: str) -> None:
+    """Send one post to all followers now: one from before the bridge, one that is held or scheduled.
+
+    WHAT is the address of its page, or its Markdown file.
+    """
+    services = settings.open()
+    post = find_post(services, what)
+    if post.state not in _CAN_BE_SENT:
+        hint = (
+            "`bridge resend` sends it again"
+            if post.state is PostState.PUBLISHED
+            else "its id cannot come back"
+        )
+        raise StoreError(f"{what} was {post.state} already; {hint}.")
+    with services.store.write() as tx:
+        sent = publishing.publish_now(tx, services, post, now=services.now())
+    say(f"On its way to {sent} inboxes: {publishing.describe(post)}")
+
+
+@click.command()
+@click.argument("what")
+@click.pass_obj
+def unpublish(settings: Settings, what: str) -> None:
+    """Delete a post on all servers, for good; its entry may stay where it is.
+
+    WHAT is the address of its page, or its Markdown file.
+    """
+    services = settings.open()
+    post = find_post(services, what)
+    if post.deleted_at is not None:
+        raise StoreError(f"{what} was deleted already, {post.deleted_at:%d %b %Y}.")
+    with services.store.write() as tx:
+        sent = publishing.delete_post(tx, services, post, state=PostState.WITHDRAWN, now=services.now())
+    say(f"Deleted; {sent} inboxes are told.")
+
+
+@click.command()
+@click.argument("what")
+@click.pass_obj
+def resend(settings: Settings, what: str) -> None:
+    """Send a published post again to everyone who follows now; who has it sees it once.
+
+    WHAT is the address of its page, or its Markdown file.
+    """
+    services = settings.open()
+    post = find_post(services, what)
+    if post.state is not PostState.PUBLISHED:
+        raise StoreError(f"{what} is {post.state}, so it was not sent yet: `bridge publish` sends it.")
+    with services.store.write() as tx:
+        sent = publishing.resend(tx, services, post, now=services.now())
+    say(f"On its way again to {sent} inboxes: {publishing.describe(post)}")
+
+
+def find_post(services: Services, what: str) -> Post:
+    """Find the one post an owner means; raise `StoreError` that says what there is instead."""
+    with services.store.read() as tx:
+        for name in _names(services, what):
+            found = posts.by_name(tx, name)
+            if len(found) == 1:
+                return found[0]
+            if found:
+                listed = "\n  ".join(post.page_url or post.id for post in found)
+                raise StoreError(f"Several posts match {what!r}; say which:\n  {listed}")
+    raise StoreError(f"There is no post of {what!r}. `bridge poll` reads what is new; then try again.")
+
+
+def _names(services: Services, what: str) -> list[str]:
+    """Return what a post may be called: its file's key, its page's key, a part of its address."""
+    path = Path(what).resolve()
+    names = []
+    for site in services.config.sites.values():
+        for source in site.sources:
+            if isinstance(source, FolderSource) and path.is_relative_to(source.folder):
+                relative = path.relative_to(source.folder).with_suffix("").as_posix()
+                names.append(f"guid:{relative.removesuffix('/index')}")
+    if "://" in what:
+        names.append(f"link:{canonical_link(what)}")
+        names.append(what.rstrip("/").rsplit("/posts/", 1)[-1])
+    return [*names, what]

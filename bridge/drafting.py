@@ -1,0 +1,162 @@
+"""Turns a harvest into what will be committed: judged against the posts we know, and rendered."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from bridge import changes
+from bridge.changes import Edited, Gone, Known, Policy
+from bridge.errors import NotAFeed, SourceError
+from bridge.model import Harvest, PostState
+from bridge.publish import Draft, commit, delete_post, draft_created, draft_edited
+from bridge.services import Services
+from bridge.store import Tx, absences, entries, holds, posts
+from bridge.store.holds import NewHold
+from bridge.store.posts import KnownPost
+from bridge.store.sources import Source
+
+log = logging.getLogger(__name__)
+
+_ALIVE = (PostState.PUBLISHED, PostState.BASELINE, PostState.SCHEDULED, PostState.HELD)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a harvest changes, rendered where it will be shown. `same` are (row, keys it has now)."""
+
+    drafts: tuple[Draft, ...] = ()
+    held_edits: tuple[tuple[Edited, KnownPost], ...] = ()
+    gone: tuple[tuple[Gone, KnownPost], ...] = ()
+    seen: tuple[int, ...] = ()
+    renamed: tuple[tuple[int, tuple[str, ...]], ...] = ()
+
+    @property
+    def is_change(self) -> bool:
+        """Say whether the source has anything new to say."""
+        return bool(self.drafts or self.held_edits or self.gone)
+
+
+NOTHING = Prepared()
+
+
+def prepare(services: Services, source: Source, harvest: Harvest, *, now: datetime) -> Prepared:
+    """Judge a harvest and render what it changes; everything that needs no transaction.
+
+    Raises:
+        SourceError: the harvest cannot be this source's; nothing may be concluded from it.
+    """
+    keys = {key for entry in harvest.entries for key in changes.all_keys(entry)}
+    with services.store.read() as tx:
+        by_key = posts.known(tx, source.site, keys)
+        ours = posts.of_source(tx, source.id)
+        unread = posts.known(tx, source.site, [f"guid:{guid}" for guid in harvest.unreadable])
+        held, kept = holds.held_edits(tx, source.site), holds.refused_deletions(tx, source.site)
+    known = {key: _known(post, source, held) for key, post in by_key.items()}
+    _refuse_strangers(source, harvest, known, ours)
+    present = kept | {post.pk for post in unread.values()}
+    judged = changes.judge(
+        harvest.entries,
+        known,
+        ours=[_known(post, source, held) for post in ours if post.pk not in present],
+        policy=_policy(services, source),
+        baseline=source.baseline_at is None,
+        now=now,
+    )
+    rows = {post.pk: post for post in (*by_key.values(), *ours)}
+    created = [draft_created(services, source.site, change) for change in judged.created]
+    edited = [
+        draft_edited(services, source.site, change, rows[change.ref], now=now)
+        for change in judged.edited
+        if change.held is None
+    ]
+    return Prepared(
+        drafts=(*created, *edited),
+        held_edits=tuple((change, rows[change.ref]) for change in judged.edited if change.held),
+        gone=tuple((gone, rows[gone.ref]) for gone in judged.gone),
+        seen=tuple(ref for ref, _ in judged.same) + tuple(change.ref for change in judged.edited),
+        renamed=tuple((ref, names) for ref, names in judged.same if any(key not in known for key in names)),
+    )
+
+
+def commit_prepared(tx: Tx, services: Services, source: Source, prepared: Prepared, *, now: datetime) -> None:
+    """Store everything a harvest changes, with its activities and deliveries."""
+    for draft in prepared.drafts:
+        commit(tx, services, draft, source.id, now=now)
+    for change, post in prepared.held_edits:
+        _hold_edit(tx, source, change, post, now=now)
+    for gone, post in prepared.gone:
+        _let_go(tx, services, source, gone, post, now=now)
+    posts.saw(tx, prepared.seen, now=now)
+    for pk, names in prepared.renamed:
+        posts.name(tx, source.site, pk, names)
+
+
+def _known(post: KnownPost, source: Source, held: Mapping[int, str]) -> Known:
+    return Known(
+        ref=post.pk,
+        state=post.state,
+        content_hash=post.content_hash,
+        text_hash=post.text_hash,
+        published_at=post.published_at,
+        generation=post.generation,
+        here=post.source_id == source.id,
+        held_hash=held.get(post.pk),
+    )
+
+
+def _policy(services: Services, source: Source) -> Policy:
+    configured = services.source(source.site, source.name)
+    return Policy(configured.hold == "all", configured.embargo, is_folder=source.kind == "folder")
+
+
+def _refuse_strangers(
+    source: Source, harvest: Harvest, known: Mapping[str, Known], ours: list[KnownPost]
+) -> None:
+    alive = [post for post in ours if post.state in _ALIVE]
+    if alive and not harvest.entries:
+        what = "the folder" if source.kind == "folder" else "the feed"
+        raise SourceError(
+            f"{source.location}: {what} is empty, but {len(alive)} posts came from it. Nothing is concluded "
+            "from that: if they are really gone, `bridge unpublish` deletes them."
+        )
+    hosts = {urlsplit(post.page_url).hostname or "" for post in alive if post.page_url}
+    if source.kind == "feed" and changes.is_strange(harvest.entries, known, hosts):
+        raise NotAFeed(
+            f"{source.location}: this is another site's feed now: none of its {len(harvest.entries)} entries "
+            f"is known, and none links to {', '.join(sorted(hosts))}. If it really moved there, give the "
+            "source another `name` in config.toml: then what is in it now counts as old."
+        )
+
+
+def _hold_edit(tx: Tx, source: Source, change: Edited, post: KnownPost, *, now: datetime) -> None:
+    assert change.held is not None
+    new = NewHold(
+        source.site,
+        source.id,
+        post.pk,
+        holds.EDIT,
+        change.held,
+        entry=entries.to_stored(change.entry),
+        content_hash=change.content_hash,
+        text_hash=change.text_hash,
+    )
+    holds.add(tx, new, now=now)
+    log.warning("Held for you: %s: %s (bridge holds)", change.held, change.entry.link or change.entry.title)
+
+
+def _let_go(
+    tx: Tx, services: Services, source: Source, gone: Gone, post: KnownPost, *, now: datetime
+) -> None:
+    if not gone.certain:
+        absences.notice(tx, post.pk, now=now)
+    elif gone.held is not None:
+        holds.add(tx, NewHold(source.site, source.id, post.pk, holds.DELETE, gone.held), now=now)
+    else:
+        found = posts.find(tx, source.site, post.id)
+        if found is not None:
+            log.info(
+                "%s: its file is gone or says so; deleting %s", source.location, found.page_url or found.id
+            )
+            delete_post(tx, services, found, now=now)

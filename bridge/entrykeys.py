@@ -1,0 +1,122 @@
+"""What an entry is called and what it says, folded until only real differences are left.
+
+Redesigns, redirects, trackers and feed plugins change how the same entry is spelled; none of that makes
+it another entry, and none of it is an edit.
+"""
+
+import hashlib
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+
+from bridge.model import Entry
+from bridge.sources.html import plain_text
+
+_TRACKING = re.compile(r"(utm_|mtm_|pk_|mc_|fbclid|gclid|igshid|ref$|ref_|source$|at_medium|at_campaign|_hs)")
+_INDEX = re.compile(r"/(index|default)\.(html?|php|aspx?)$")
+_SHORTEST_TITLE = 4  # characters; “Hi” names nothing
+_SHORTEST_TEXT = 80  # characters; less may be said twice
+_FEWEST_CARRIERS = 3  # entries that have to share a line for it to be a template's
+
+
+def strong_keys(entry: Entry) -> tuple[str, ...]:
+    """Return the names that are this entry's own: its guid, its address."""
+    keys = []
+    if entry.guid:
+        keys.append(f"guid:{_folded_guid(entry.guid)}")
+    if entry.link:
+        keys.append(f"link:{canonical_link(entry.link)}")
+    return tuple(keys)
+
+
+def weak_keys(entry: Entry) -> tuple[str, ...]:
+    """Return what it may be recognised by when guid and address changed; the last is its text."""
+    keys = []
+    if entry.link and (path := _path(entry.link)):
+        keys.append(f"path:{path}")
+    title = _folded(entry.title)
+    if len(title) >= _SHORTEST_TITLE and entry.published_at:
+        keys.append(f"title:{title.casefold()}|{entry.published_at:%Y-%m-%d}")
+    text = _folded(plain_text(entry.html or entry.summary))
+    if len(text) >= _SHORTEST_TEXT or not (entry.guid or entry.link):
+        keys.append(f"text:{_digest([title, text])}")
+    return tuple(keys)
+
+
+def canonical_link(link: str) -> str:
+    """Fold what differs between spellings of one page: scheme, www, slash, index.html, tracking, %xx."""
+    parts = urlsplit(link)
+    host = (parts.hostname or "").removeprefix("www.")
+    if parts.port and parts.port not in (80, 443):
+        host = f"{host}:{parts.port}"
+    return f"{host}{_folded_path(parts.path)}{_folded_query(parts.query)}"
+
+
+def content_hash(entry: Entry) -> str:
+    """Fingerprint everything followers would see, markup included; dates and white space do not count."""
+    images = [f"{image.url} {image.alt}" for image in entry.images]
+    seen = [
+        entry.title,
+        entry.html or entry.summary,
+        entry.link or "",
+        *entry.tags,
+        *images,
+        repr(entry.controls),
+    ]
+    return _digest(_folded(text) for text in seen)
+
+
+def text_hash(entry: Entry, noise: frozenset[str] = frozenset()) -> str:
+    """Fingerprint what readers read: title, text and alternative texts, without addresses and templates."""
+    alts = [image.alt for image in entry.images]
+    own = [line for line in text_lines(entry) if line not in noise]
+    return _digest([_folded(entry.title), *own, *map(_folded, alts), entry.controls.warning or ""])
+
+
+def text_lines(entry: Entry) -> tuple[str, ...]:
+    """Return an entry's text in folded lines, web addresses without their queries."""
+    text = plain_text(entry.html or entry.summary)
+    return tuple(line for raw in text.splitlines() if (line := _without_queries(_folded(raw))))
+
+
+def volatile_lines(entries: Sequence[Entry]) -> frozenset[str]:
+    """Return lines that stand in half of all entries: a template's, an advertisement's, nobody's writing."""
+    if len(entries) < _FEWEST_CARRIERS:
+        return frozenset()
+    carriers = Counter(line for entry in entries for line in set(text_lines(entry)))
+    enough = max(_FEWEST_CARRIERS, len(entries) / 2)
+    return frozenset(line for line, number in carriers.items() if number >= enough)
+
+
+def _folded_guid(guid: str) -> str:
+    return canonical_link(guid) if guid.startswith(("http://", "https://")) else guid.strip()
+
+
+def _path(link: str) -> str:
+    """Return a page's path on whatever host, whatever its case; a site's root names no entry."""
+    parts = urlsplit(link)
+    path = _folded_path(parts.path).casefold()
+    return f"{path}{_folded_query(parts.query)}" if path or parts.query else ""
+
+
+def _folded_path(path: str) -> str:
+    return unquote(_INDEX.sub("/", path)).rstrip("/")
+
+
+def _folded_query(query: str) -> str:
+    pairs = [pair for pair in parse_qsl(query, keep_blank_values=True) if not _TRACKING.match(pair[0])]
+    return f"?{urlencode(sorted(pairs))}" if pairs else ""
+
+
+def _without_queries(line: str) -> str:
+    return " ".join(word.partition("?")[0] if "://" in word else word for word in line.split(" "))
+
+
+def _folded(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).split())
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()

@@ -1,0 +1,58 @@
+"""Absences: entries that vanished from the middle of their feed, and when their pages are asked next."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+
+from bridge.model import Post, PostState
+from bridge.store import schema
+from bridge.store.engine import Tx
+
+_table = schema.posts
+_columns = _table.c
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """A post whose entry is missing; `misses` counts the 404s of its page so far."""
+
+    pk: int
+    post: Post
+    source_id: int
+    missing_since: datetime
+    misses: int
+
+
+def notice(tx: Tx, pk: int, *, now: datetime) -> None:
+    """Note that an entry is missing, once, and that its page is to be asked soon."""
+    fresh = (_columns.pk == pk, _columns.missing_since.is_(None))
+    tx.execute(update(_table).where(*fresh).values(missing_since=now, check_at=now, misses=0))
+
+
+def claim_due(tx: Tx, limit: int, *, until: datetime, now: datetime) -> list[Absence]:
+    """Return pages that are due to be asked, and do not return them again before `until`."""
+    due = select(_columns.pk).where(_columns.check_at <= now).order_by(_columns.check_at).limit(limit)
+    claimed = update(_table).where(_columns.pk.in_(due)).values(check_at=until).returning(*_columns)
+    return [
+        Absence(
+            row.pk,
+            Post(**{n: row._mapping[n] for n in Post.__slots__} | {"state": PostState(row.state)}),
+            row.source_id,
+            row.missing_since,
+            row.misses,
+        )
+        for row in tx.execute(claimed)
+    ]
+
+
+def look_again(tx: Tx, pk: int, *, due_at: datetime | None, missed: bool) -> None:
+    """Ask a page again later; `None`: no more, it is there."""
+    values = {"check_at": due_at, "misses": _columns.misses + (1 if missed else 0)}
+    tx.execute(update(_table).where(_columns.pk == pk).values(values))
+
+
+def deleted_lately(tx: Tx, source_id: int, *, since: datetime) -> int:
+    """Return how many posts of a source were deleted since then."""
+    gone = (_columns.source_id == source_id, _columns.deleted_at >= since)
+    return tx.scalar(select(func.count()).where(*gone)) or 0

@@ -1,0 +1,61 @@
+"""Edits on their way to followers: each waits until it has stood a while, and a post has only so many."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.engine import RowMapping
+
+from bridge.model import Post, PostState
+from bridge.store import schema
+from bridge.store.engine import Tx
+
+_table = schema.posts
+_columns = _table.c
+
+
+@dataclass(frozen=True, slots=True)
+class DueEdit:
+    """A post whose edit has stood long enough. `is_news`: readers would see a difference."""
+
+    pk: int
+    post: Post
+    is_news: bool
+
+
+def history(tx: Tx, pk: int) -> tuple[int, datetime | None]:
+    """Return how many Updates a post had, and when the last one went out."""
+    row = tx.execute(select(_columns.updates_sent, _columns.update_sent_at).where(_columns.pk == pk)).one()
+    return row.updates_sent, row.update_sent_at
+
+
+def was_sent(tx: Tx, pk: int) -> None:
+    """Record that followers were sent the post as it is now."""
+    tx.execute(update(_table).where(_columns.pk == pk).values(sent_hash=_columns.text_hash))
+
+
+def plan(tx: Tx, pk: int, due_at: datetime | None) -> None:
+    """Say when a post's edit goes out; `None`: it does not."""
+    tx.execute(update(_table).where(_columns.pk == pk).values(edit_due_at=due_at))
+
+
+def due(tx: Tx, *, now: datetime, limit: int = 50) -> list[DueEdit]:
+    """Return the edits whose time has come."""
+    query = select(_table).where(_columns.edit_due_at <= now).order_by(_columns.edit_due_at).limit(limit)
+    return [_due_edit(row._mapping) for row in tx.execute(query)]
+
+
+def sent(tx: Tx, pk: int, *, now: datetime) -> None:
+    """Record that an edit went out."""
+    values = {
+        "edit_due_at": None,
+        "updates_sent": _columns.updates_sent + 1,
+        "update_sent_at": now,
+        "sent_hash": _columns.text_hash,
+    }
+    tx.execute(update(_table).where(_columns.pk == pk).values(values))
+
+
+def _due_edit(row: RowMapping) -> DueEdit:
+    values = {name: row[name] for name in Post.__slots__} | {"state": PostState(row["state"])}
+    return DueEdit(row["pk"], Post(**values), row["sent_hash"] != row["text_hash"])
