@@ -70,7 +70,7 @@ def content_hash(entry: Entry) -> str:
 
 def text_hash(entry: Entry, noise: frozenset[str] = frozenset()) -> str:
     """Fingerprint what readers read: title, text and alternative texts, without addresses and templates."""
-    alts = [image.alt for image in entry.images]
+    alts = [image.alt for image in entry.images if image.alt]
     own = [line for line in text_lines(entry) if line not in noise]
     return _digest([_folded(entry.title), *own, *map(_folded, alts), entry.controls.warning or ""])
 
