@@ -157,6 +157,9 @@ HISTORIES = {
     "new guids and slugs and domain in one deploy": History(
         (change(lambda e: to_host("new.example")(new_slug(e))), write()), published=1
     ),
+    "new guids, slugs, domain and dates in one deploy": History(
+        (change(lambda e: redated(to_host("new.example")(new_slug(e)), -2)), write()), published=1
+    ),
     "trailing slashes go": History((change(lambda e: replace(e, link=e.link and e.link.rstrip("/"))),)),
     "tracking parameters come": History(
         (change(lambda e: replace(e, link=f"{e.link}?utm_source=rss&utm_medium=feed")),)
