@@ -7,7 +7,7 @@ whatever looks like a mishap is held for the owner.
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from urllib.parse import urlsplit
@@ -121,6 +121,11 @@ class _Match:
     posts: dict[int, Known] = field(default_factory=dict)  # by the entry's place
     twins: set[int] = field(default_factory=set)  # places of entries that are another's copy
     taken: set[int] = field(default_factory=set)  # refs of posts that an entry was found for
+    shared: set[str] = field(default_factory=set)  # addresses of several entries, which name none of them
+
+    def names(self, entry: Entry) -> tuple[str, ...]:
+        """Return what this entry, and no other of the harvest, is called."""
+        return tuple(key for key in all_keys(entry) if key not in self.shared)
 
 
 def judge(
@@ -150,7 +155,7 @@ def judge(
         edited=tuple(_brake_edits(edited, len(match.posts))),
         gone=tuple(_gone(entries, ours, match, unwanted, policy)),
         same=tuple(
-            (post.ref, all_keys(entries[place]))
+            (post.ref, match.names(entries[place]))
             for place, post in sorted(match.posts.items())
             if post.ref not in {one.ref for one in edited}
         ),
@@ -166,11 +171,10 @@ def match_entries(entries: Sequence[Entry], known: Mapping[str, Known]) -> _Matc
     Weak keys (path, title and day, text) are believed only for a post that no entry claims by a strong
     one: so a redesign, a move or a new generator is recognised, and two like-named posts stay two.
     """
-    match = _Match()
-    shared = _shared_keys(entries)
+    match = _Match(shared=_shared_keys(entries))
     claimed: set[str] = set()
     for place, entry in enumerate(entries):
-        keys = [key for key in strong_keys(entry) if key not in shared]
+        keys = [key for key in strong_keys(entry) if key not in match.shared]
         if claimed.intersection(keys) or claimed.intersection(strong_keys(entry)[:1]):
             match.twins.add(place)
         claimed.update(keys or strong_keys(entry)[:1])
@@ -180,10 +184,11 @@ def match_entries(entries: Sequence[Entry], known: Mapping[str, Known]) -> _Matc
         if place in match.posts or place in match.twins:
             continue
         weak = weak_keys(entry)
-        if claimed.intersection(weak[-1:]):  # word for word the same text: the same entry twice
+        words = [key for key in weak if key.startswith("text:")]
+        if claimed.intersection(words):  # word for word the same text: the same entry twice
             match.twins.add(place)
             continue
-        claimed.update(weak[-1:])
+        claimed.update(words)
         _claim(match, place, weak, known)
     return match
 
@@ -223,14 +228,15 @@ def _judge_one(
     if place in match.twins or not entry.wanted:
         return None
     post = match.posts.get(place)
-    if post is None:
-        return _created(entry, noise, 1, policy, baseline=baseline, now=now)
-    if post.state is PostState.DELETED:
+    if post is None or post.state is PostState.DELETED:
         # Mastodon refuses a deleted id for ever: what comes back is the next generation.
-        return _created(entry, noise, post.generation + 1, policy, baseline=baseline, now=now)
+        generation = post.generation + 1 if post else 1
+        created = _created(entry, noise, generation, policy, baseline=baseline, now=now)
+        return replace(created, keys=match.names(entry))
     if post.state in (PostState.WITHDRAWN, PostState.IGNORED):
         return None
-    return _edited(entry, post, noise)
+    edited = _edited(entry, post, noise)
+    return replace(edited, keys=match.names(entry)) if edited else None
 
 
 def _created(
@@ -409,5 +415,6 @@ __all__ = [
     "judge",
     "match_entries",
     "publishing_moment",
+    "text_hash",
     "update_due_at",
 ]

@@ -75,10 +75,12 @@ def known(tx: Tx, site: str, keys: Iterable[str]) -> dict[str, KnownPost]:
 def add(tx: Tx, new: NewPost, *, now: datetime) -> int | None:
     """Store a post and claim its entry keys; return its row's key, or `None` when it is known already.
 
-    Only the keys of a deleted post may be claimed anew, by its next generation.
+    Only the keys of a deleted post may be claimed anew, by its next generation. A title, a path or a text
+    that another post has too does not make it the same.
     """
-    taken = known(tx, new.post.site, new.keys).values()
-    if any(post.state is not PostState.DELETED for post in taken):
+    taken = known(tx, new.post.site, new.keys)
+    own = [key for key in new.keys if key.startswith(("guid:", "link:"))] or new.keys[:1]
+    if any(taken[key].state is not PostState.DELETED for key in own if key in taken):
         return None
     post = new.post
     row = {
@@ -101,7 +103,7 @@ def add(tx: Tx, new: NewPost, *, now: datetime) -> int | None:
     added = insert_into(tx, _table).values(**row).on_conflict_do_nothing().returning(_columns.pk)
     pk: int | None = tx.scalar(added)
     if pk is not None:
-        _inherit(tx, post.site, [old.pk for old in taken], pk)
+        _inherit(tx, post.site, [old.pk for old in taken.values() if old.state is PostState.DELETED], pk)
         name(tx, post.site, pk, new.keys)
     return pk
 
@@ -126,6 +128,12 @@ def of_source(tx: Tx, source_id: int) -> list[KnownPost]:
     """Return the posts of a source that are not yet deleted."""
     alive = (_columns.source_id == source_id, _columns.deleted_at.is_(None))
     return [_known(row._mapping) for row in tx.execute(select(*_KNOWN).where(*alive))]
+
+
+def stored_entries(tx: Tx, source_id: int) -> list[tuple[PostState, Mapping[str, Any]]]:
+    """Return (state, entry as last found) of every post of a source."""
+    rows = tx.execute(select(_columns.state, _columns.entry).where(_columns.source_id == source_id))
+    return [(PostState(row.state), row.entry) for row in rows]
 
 
 def revise(
