@@ -13,7 +13,7 @@ from bridge.activitypub.signatures import sign
 from bridge.errors import BridgeError
 from bridge.model import Answered, Decision, Delivered, Delivery, Drop, Outcome, Scheme, Unreachable
 from bridge.net import Client
-from bridge.pump import Stop, pump
+from bridge.pump import GRACE, Stop, pump
 from bridge.retry import decide, is_down
 from bridge.services import Services
 from bridge.store import Tx, deliveries, followers, peers, remote
@@ -55,17 +55,27 @@ class Deliverer:
     """Delivers for one worker process, in lanes that do not wait for one another."""
 
     def __init__(
-        self, services: Services, client: Client, *, jitter: Callable[[], float] = random.random
+        self,
+        services: Services,
+        client: Client,
+        *,
+        jitter: Callable[[], float] = random.random,
+        grace: float = GRACE,
     ) -> None:
         self._services = services
         self._client = client
         self._jitter = jitter
-        self._busy: Counter[str] = Counter()  # deliveries under way, by host
+        self._grace = grace
+        self._busy: Counter[str] = Counter()  # deliveries under way, by host; changed in the loop only
 
     async def drain(self, stop: Stop) -> int:
         """Deliver everything that is due now; return how many were tried."""
         lanes = (deliveries.FAST, deliveries.SLOW, deliveries.SUSPECT)
-        return sum(await asyncio.gather(*(self.run(lane, stop) for lane in lanes)))
+        tried = 0
+        # What has been settled may let more go: what waited behind it, or for its server to answer.
+        while more := sum(await asyncio.gather(*(self.run(lane, stop) for lane in lanes))):
+            tried += more
+        return tried
 
     async def run(self, lane: str, stop: Stop) -> int:
         """Deliver what is due in one lane until nothing is left; return how many were tried."""
@@ -75,6 +85,7 @@ class Deliverer:
             self._settle,
             slots=self._slots(lane),
             stop=stop,
+            grace=self._grace,
         )
 
     def _slots(self, lane: str) -> int:
@@ -83,24 +94,30 @@ class Deliverer:
         return {deliveries.FAST: max(1, slots - slow), deliveries.SLOW: slow, deliveries.SUSPECT: 1}[lane]
 
     def _claim(self, lane: str, room: int) -> list[Job]:
-        busy = [host for host, under_way in list(self._busy.items()) if under_way]
+        busy = list(self._busy)
         per_host = self._services.config.delivery.per_host
         now = self._services.now()
         with self._services.store.write() as tx:
             claimed = deliveries.claim(tx, room, lane=lane, busy=busy, per_host=per_host, now=now)
             known = peers.known(tx, {delivery.host for delivery in claimed}) if claimed else {}
-        self._busy.update(delivery.host for delivery in claimed)
         return [Job(delivery, known.get(delivery.host)) for delivery in claimed]
 
     async def _attempt(self, job: Job) -> Attempt:
+        host = job.delivery.host
+        self._busy[host] += 1
         try:
             outcome, scheme = await self._knock(job)
         except asyncio.CancelledError:
             return Attempt(job.delivery, None)
         except BridgeError as error:  # a key or URL of ours or theirs that cannot be used
             outcome, scheme = Unreachable(str(error)), None
+        except Exception as error:  # one poisoned delivery never stops the others
+            log.exception("Delivering %s to %s failed unexpectedly", job.delivery.type, job.delivery.inbox)
+            outcome, scheme = Unreachable(f"an error of our own: {error!r}"[:200]), None
         finally:
-            self._busy[job.delivery.host] -= 1
+            self._busy[host] -= 1
+            if not self._busy[host]:
+                del self._busy[host]  # or a worker would remember, and look through, every host there is
         return Attempt(job.delivery, outcome, scheme)
 
     async def _knock(self, job: Job) -> tuple[Outcome, Scheme | None]:
@@ -147,8 +164,6 @@ class Deliverer:
     def _decide(self, attempt: Attempt, now: datetime) -> Decision:
         delivery, outcome = attempt.delivery, attempt.outcome
         assert outcome is not None
-        if delivery.losses >= deliveries.QUARANTINE_AFTER and not _accepted(outcome):
-            return Drop(f"quarantined: the worker died {delivery.losses} times while sending this")
         return decide(outcome, attempts=delivery.attempts, now=now, jitter=self._jitter())
 
 

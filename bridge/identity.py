@@ -5,9 +5,10 @@ would not change us, it would cut us off.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from bridge.activitypub.keys import generate_ed25519, generate_rsa
 from bridge.config import Config
@@ -15,10 +16,12 @@ from bridge.errors import IdentityChanged
 from bridge.store import Store, Tx, identity
 
 MARKER = "identity.json"
-_GENERATORS = {"rsa": generate_rsa, "ed25519": generate_ed25519}
+Generators = Mapping[str, Callable[[], str]]
+GENERATORS: Generators = {"rsa": generate_rsa, "ed25519": generate_ed25519}
+"""How a private key of each algorithm is made, as PEM."""
 
 
-def establish(store: Store, config: Config, *, now: datetime) -> None:
+def establish(store: Store, config: Config, *, now: datetime, generators: Generators = GENERATORS) -> None:
     """Write the identity that config.toml asks for, or check that it is still the one of the first run.
 
     Raises:
@@ -33,7 +36,7 @@ def establish(store: Store, config: Config, *, now: datetime) -> None:
             identity.set_meta(tx, "base_url", config.base_url)
         for key in wanted.keys() - identity.handles(tx).keys():
             identity.add_site(tx, key, wanted[key], now=now)
-        _add_missing_keys(tx, [identity.INSTANCE, *wanted], now=now)
+        _add_missing_keys(tx, [identity.INSTANCE, *wanted], generators, now=now)
         known = identity.handles(tx)
     _write_marker(config.data, config.base_url, known)
 
@@ -90,10 +93,10 @@ def _refuse_lost_database(marker: Mapping[str, object] | None) -> None:
     )
 
 
-def _add_missing_keys(tx: Tx, owners: list[str], *, now: datetime) -> None:
+def _add_missing_keys(tx: Tx, owners: list[str], generators: Generators, *, now: datetime) -> None:
     stored = identity.private_keys(tx)
     for owner in owners:
-        for algorithm, generate in _GENERATORS.items():
+        for algorithm, generate in generators.items():
             if (owner, algorithm) not in stored:
                 identity.add_key(tx, owner, algorithm, generate(), now=now)
 
@@ -109,11 +112,12 @@ def _read_marker(data: Path) -> Mapping[str, object] | None:
 
 
 def _write_marker(data: Path, base_url: str, handles: Mapping[str, str]) -> None:
-    wanted = json.dumps({"base_url": base_url, "sites": dict(handles)}, indent=2) + "\n"
+    wanted = json.dumps({"base_url": base_url, "sites": dict(handles)}, indent=2).encode() + b"\n"
     path = data / MARKER
-    if path.exists() and path.read_text(encoding="utf-8") == wanted:
+    if path.exists() and path.read_bytes() == wanted:
         return
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_suffix(".new")
-    draft.write_text(wanted, encoding="utf-8")
-    draft.replace(path)
+    # A name of its own: web and worker may write it at the same time.
+    with NamedTemporaryFile(dir=data, prefix=f"{MARKER}.", delete=False) as draft:
+        draft.write(wanted)
+    Path(draft.name).replace(path)

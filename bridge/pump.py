@@ -6,14 +6,20 @@ server that hangs costs one slot and delays no one else.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
+
+log = logging.getLogger(__name__)
 
 TICK = 0.05
 """Seconds between two rounds of settling and claiming: what finishes in between is one transaction."""
 
 IDLE_TICKS = 10
 """After a claim that found nothing, this many ticks pass before the next one while work is under way."""
+
+GRACE = 4.0
+"""Seconds that what is under way gets to finish after a stop."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -32,34 +38,40 @@ async def pump(
     *,
     slots: int,
     stop: Stop,
-    grace: float = 4.0,
+    grace: float = GRACE,
 ) -> int:
     """Handle everything that is due, `slots` at a time; return how many once nothing is left.
 
-    `handle` turns whatever happens into a result and never raises. When `stop` is set nothing more is
-    claimed; what is still under way after `grace` seconds is cancelled, which `handle` answers with a
-    result too, so that it can be settled as not done.
+    `handle` turns whatever happens into a result and never raises; if it does all the same, that is logged
+    and its item is left to its lease. When `stop` is set nothing more is claimed; what is still under way
+    after `grace` seconds is cancelled, which `handle` answers with a result too, so that it can be settled
+    as not done. What `claim` or `settle` raise ends the pump, once nothing is under way any more.
     """
     running: set[asyncio.Task[Result]] = set()
     handled = idle = 0
     deadline: float | None = None
-    while True:
-        if stop.is_set():
-            deadline = deadline or asyncio.get_running_loop().time() + grace
-            _cancel_after(deadline, running)
-        found: Sequence[Item] = ()
-        if not stop.is_set() and idle == 0 and len(running) < slots:
-            found = await asyncio.to_thread(claim, slots - len(running))
-            running |= {asyncio.ensure_future(handle(item)) for item in found}
-            idle = 0 if found else IDLE_TICKS
-        if not running:
-            return handled
-        idle = max(0, idle - 1)
-        finished = await _finished(running)
-        if finished:
+    try:
+        while True:
+            if stop.is_set():
+                deadline = deadline or asyncio.get_running_loop().time() + grace
+                _cancel_after(deadline, running)
+            found: Sequence[Item] = ()
+            if not stop.is_set() and idle == 0 and len(running) < slots:
+                found = await asyncio.to_thread(claim, slots - len(running))
+                running |= {asyncio.ensure_future(handle(item)) for item in found}
+                idle = 0 if found else IDLE_TICKS
+            if not running:
+                return handled
+            idle = max(0, idle - 1)
+            finished = await _finished(running)
             running -= finished
             handled += len(finished)
-            await asyncio.to_thread(settle, [task.result() for task in finished])
+            results = list(_results(finished))
+            if results:
+                await asyncio.to_thread(settle, results)
+    finally:
+        if running:
+            await asyncio.wait(running)
 
 
 def _cancel_after(deadline: float, running: set[asyncio.Task[Result]]) -> None:
@@ -72,3 +84,12 @@ async def _finished(running: set[asyncio.Task[Result]]) -> set[asyncio.Task[Resu
     """Wait one tick, or less when everything is done before."""
     done, _ = await asyncio.wait(running, timeout=TICK)
     return done
+
+
+def _results(finished: set[asyncio.Task[Result]]) -> Iterator[Result]:
+    for task in finished:
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is None:
+            yield task.result()
+        else:
+            log.error("One item failed and will be due again when its lease ends", exc_info=error)

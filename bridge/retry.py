@@ -46,14 +46,18 @@ def decide(outcome: Outcome, *, attempts: int, now: datetime, jitter: float) -> 
         return _missing(outcome, attempts, now, jitter)
     if status in (401, 403) or 300 <= status < 400:
         return _wait(REFUSED, attempts, now, jitter, _refusal(outcome), status, outcome.retry_after)
-    if status in _BUSY or (status >= 500 and status != 501):
+    if _is_busy(status):
         return _wait(PATIENCE, attempts, now, jitter, f"{status}: not now", status, outcome.retry_after)
     return Drop(f"{status}: {_WHAT_4XX_SAYS.get(status, 'it does not take this')}", status)
 
 
 def is_down(outcome: Outcome) -> bool:
     """Say whether an outcome speaks of the whole server (no answer, overload), not of this delivery."""
-    return isinstance(outcome, Unreachable) or outcome.status in _BUSY or outcome.status >= 500
+    return isinstance(outcome, Unreachable) or _is_busy(outcome.status)
+
+
+def _is_busy(status: int) -> bool:
+    return status in _BUSY or (status >= 500 and status != 501)
 
 
 def _missing(outcome: Answered, attempts: int, now: datetime, jitter: float) -> Decision:

@@ -1,8 +1,9 @@
 """What every part of the program is handed: config, store, keys, ids and the clock."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 
 from bridge import PRODUCT, __version__
 from bridge.activitypub.ids import Ids
@@ -38,10 +39,15 @@ class Services:
 
     def source(self, site: str, name: str) -> FeedSource | FolderSource:
         """Return a source's config; raise `ConfigError` for one that config.toml no longer names."""
-        for source in self.config.sites[site].sources:
-            if source.name == name:
-                return source
-        raise ConfigError(f"sites.{site} has no source called {name!r} any more.")
+        try:
+            return self._sources[site, name]
+        except KeyError:
+            raise ConfigError(f"sites.{site} has no source called {name!r} any more.") from None
+
+    @cached_property
+    def _sources(self) -> Mapping[tuple[str, str], FeedSource | FolderSource]:
+        sites = self.config.sites.items()
+        return {(key, source.name): source for key, site in sites for source in site.sources}
 
     def close(self) -> None:
         """Give the database connections back."""

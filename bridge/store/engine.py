@@ -50,6 +50,26 @@ class Store:
             yield tx
 
     @contextmanager
+    def rebuild(self) -> Iterator[Tx]:
+        """Open a writing transaction in which tables may be made anew.
+
+        SQLite changes a table by copying and dropping it, which foreign keys would forbid: here they are
+        not looked at until the end.
+        """
+        if self._writer is None:
+            with self.write() as tx:
+                yield tx
+            return
+        options = {"bridge_write": True, "bridge_rebuild": True}
+        with self._writer, self._engine.connect().execution_options(**options) as tx:
+            try:
+                with tx.begin():
+                    yield tx
+                    _refuse_orphans(tx)
+            finally:
+                tx.invalidate()  # no connection without foreign keys goes back into the pool
+
+    @contextmanager
     def read(self) -> Iterator[Tx]:
         """Open a transaction that only reads."""
         with self._engine.connect() as tx:
@@ -156,5 +176,15 @@ def _on_begin(tx: Connection) -> None:
     options = tx.get_execution_options()
     if options.get("bridge_plain"):
         return
+    if options.get("bridge_rebuild"):
+        tx.exec_driver_sql("PRAGMA foreign_keys=OFF")  # has no effect after BEGIN
     immediate = options.get("bridge_write")
     tx.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _refuse_orphans(tx: Connection) -> None:
+    orphans = tx.exec_driver_sql("PRAGMA foreign_key_check").all()
+    if orphans:
+        raise StoreError(
+            f"Upgrading would leave rows that belong to nothing: {orphans[:5]}. Please report it."
+        )

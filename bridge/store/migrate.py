@@ -3,6 +3,7 @@
 import logging
 from datetime import datetime
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from sqlalchemy import Connection, inspect, select, text
 
@@ -46,10 +47,14 @@ def _revision(store: Store) -> str | None:
 
 
 def _back_up(store: Store, target: Path) -> None:
+    if target.exists():
+        return  # another process of ours starts in the same second
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with NamedTemporaryFile(dir=target.parent, prefix=f"{target.name}.", delete=False) as draft:
+        pass  # empty, which VACUUM INTO accepts, and private from its first byte
     with store.maintenance() as connection:
-        connection.exec_driver_sql("VACUUM INTO ?", (str(target),))
-    target.chmod(0o600)
+        connection.exec_driver_sql("VACUUM INTO ?", (draft.name,))
+    Path(draft.name).replace(target)
     log.info("Copied the database to %s before upgrading it.", target)
 
 
@@ -59,7 +64,7 @@ def _upgrade(store: Store) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with store.write() as tx:
+    with store.rebuild() as tx:
         if not store.is_sqlite:  # several machines may start at once: the first one upgrades
             tx.execute(select(text("pg_advisory_xact_lock(470115)")))
         config.attributes["connection"] = tx

@@ -119,7 +119,7 @@ sources = Table(
     Column("failures", Integer, nullable=False, server_default=text("0")),
     Column("error", Text),
     Column("problems", Json),  # [[where, what], …] of the last harvest
-    Column("findings", Json),  # of the last lint: [[rule, where], …]
+    Column("findings", Json),  # of the last lint: [[rule, count, [where, …]], …]
     UniqueConstraint("site", "name"),
     Index("ix_sources_due", "due_at"),
 )

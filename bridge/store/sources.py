@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, case, func, select, update
 from sqlalchemy.engine import Row
 
 from bridge.model import Problem
@@ -38,11 +39,12 @@ class Source:
     failures: int
     error: str | None
     problems: tuple[Problem, ...]
+    findings: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SourceForUpdate:
-    """What a poll changes of its source; `None` in the first five keeps what is stored."""
+    """What a poll changes of its source; what is `None` beside `error` stays as it is stored."""
 
     due_at: datetime
     interval: timedelta
@@ -53,6 +55,7 @@ class SourceForUpdate:
     body_hash: str | None = None
     moved_to: str | None = None
     problems: tuple[Problem, ...] | None = None
+    findings: Sequence[Any] | None = None
     answered: bool = False
     changed: bool = False
 
@@ -83,13 +86,13 @@ def sync(tx: Tx, wanted: Iterable[tuple[str, str, str, str]], *, interval: timed
 def all_sources(tx: Tx) -> list[Source]:
     """Return every source of the config, by site and name."""
     query = select(_table).where(_columns.active).order_by(_columns.site, _columns.name)
-    return [_source(row) for row in tx.execute(query)]
+    return [from_row(row) for row in tx.execute(query)]
 
 
 def claim_due(tx: Tx, limit: int, *, now: datetime) -> list[Source]:
     """Lease sources whose time has come."""
     rows = leases.claim(tx, _table, _columns.active, now=now, limit=limit)
-    return [_source(row) for row in rows]
+    return [from_row(row) for row in rows]
 
 
 def make_due(tx: Tx, ids: Sequence[int] | None = None, *, now: datetime) -> int:
@@ -101,10 +104,10 @@ def make_due(tx: Tx, ids: Sequence[int] | None = None, *, now: datetime) -> int:
 
 
 def settle(tx: Tx, source_id: int, found: SourceForUpdate, *, now: datetime) -> None:
-    """Record how a poll went."""
+    """Record how a poll went; a source that was made due meanwhile stays due."""
     values: dict[str, object] = {
         "leased": False,
-        "due_at": found.due_at,
+        "due_at": case((_columns.leased, found.due_at), else_=_columns.due_at),
         "interval_seconds": int(found.interval.total_seconds()),
         "failures": found.failures,
         "error": found.error,
@@ -114,6 +117,8 @@ def settle(tx: Tx, source_id: int, found: SourceForUpdate, *, now: datetime) -> 
     values |= {name: value for name in kept if (value := getattr(found, name)) is not None}
     if found.problems is not None:
         values["problems"] = [[problem.where, problem.what] for problem in found.problems]
+    if found.findings is not None:
+        values["findings"] = list(found.findings)
     if found.answered:
         values["last_ok_at"] = now
         values["baseline_at"] = func.coalesce(_columns.baseline_at, now)
@@ -122,9 +127,17 @@ def settle(tx: Tx, source_id: int, found: SourceForUpdate, *, now: datetime) -> 
     tx.execute(update(_table).where(_columns.id == source_id).values(values))
 
 
-def _source(row: Row[tuple[object, ...]]) -> Source:
+def from_row(row: Row[Any]) -> Source:
+    """Return the source that a row of its table holds."""
     stored = row._mapping
     problems = tuple(Problem(where, what) for where, what in stored["problems"] or ())
     interval = timedelta(seconds=stored["interval_seconds"])
-    names = set(Source.__slots__) - {"problems", "interval"}
-    return Source(**{name: stored[name] for name in names}, problems=problems, interval=interval)
+    return Source(
+        **{name: stored[name] for name in _PLAIN},
+        problems=problems,
+        interval=interval,
+        findings=tuple(stored["findings"] or ()),
+    )
+
+
+_PLAIN = sorted(set(Source.__slots__) - {"problems", "interval", "findings"})

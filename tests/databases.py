@@ -1,0 +1,207 @@
+"""Databases for tests, migrated once: an SQLite file to copy, a PostgreSQL database that is emptied."""
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Barrier
+
+import psycopg
+
+from bridge.store import Store, migrate, open_store, schema
+
+SERVER_VARIABLE = "FEDIBRIDGE_TEST_POSTGRES"
+HOW_TO_GET_IT = (
+    "PostgreSQL is not installed: `apt install postgresql`, or name a server on which databases may be "
+    f"created and dropped: {SERVER_VARIABLE}=postgresql://user:password@host/postgres"
+)
+
+
+class Missing(Exception):
+    """PostgreSQL cannot be had here; the message says how to get it."""
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Store]:
+    """Open a store of its own, as another process would, and close it."""
+    store = open_store(url)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def at_once(count: int, work: Callable[[], object]) -> None:
+    """Run `work` in so many threads that begin together; raise what any of them raised."""
+    begin = Barrier(count)
+
+    def run() -> None:
+        begin.wait()
+        work()
+
+    with ThreadPoolExecutor(count) as threads:
+        for running in [threads.submit(run) for _ in range(count)]:
+            running.result()
+
+
+# ── SQLite ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def migrated_sqlite(path: Path) -> Path:
+    """Make an empty, migrated SQLite database to copy from."""
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+def copy_sqlite(template: Path, path: Path) -> str:
+    """Put a copy of the template at `path`, unless a database is there; return its URL."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        shutil.copyfile(template, path)
+    return f"sqlite:///{path}"
+
+
+# ── PostgreSQL ───────────────────────────────────────────────────────────────────────────────────
+
+
+class Postgres:
+    """A PostgreSQL server on which tests may make databases."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._shared = self._new_name()
+
+    def prepare(self) -> None:
+        """Make the migrated database that tests use one after the other."""
+        self._run(f'CREATE DATABASE "{self._shared}"')
+        _migrate(self._named(self._shared))
+
+    @contextmanager
+    def migrated(self) -> Iterator[str]:
+        """Yield the URL of a migrated database and empty it afterwards: a new one costs half a second."""
+        url = self._named(self._shared)
+        yield url
+        tables = [table.name for table in reversed(schema.metadata.sorted_tables)]
+        with psycopg.connect(url, options="-c lock_timeout=5000") as connection:
+            connection.execute(";".join(f'DELETE FROM "{name}"' for name in tables))
+
+    @contextmanager
+    def empty(self) -> Iterator[str]:
+        """Yield the URL of a new database without any table and drop it afterwards."""
+        name = self._new_name()
+        self._run(f'CREATE DATABASE "{name}" TEMPLATE template0')
+        try:
+            yield self._named(name)
+        finally:
+            self._drop(name)
+
+    def clean_up(self) -> None:
+        """Leave the server as it was."""
+        self._drop(self._shared)
+
+    def _new_name(self) -> str:
+        return f"fedibridge_{secrets.token_hex(6)}"
+
+    def _drop(self, name: str) -> None:
+        self._run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def _run(self, statement: str) -> None:
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            connection.execute(statement)
+
+    def _named(self, name: str) -> str:
+        return self._url.rpartition("/")[0] + f"/{name}"
+
+
+@contextmanager
+def postgres() -> Iterator[Postgres]:
+    """Start a throw-away server, or use the one the environment names; `Missing` if there is neither."""
+    named = os.environ.get(SERVER_VARIABLE)
+    if named:
+        with _prepared(Postgres(named)) as server:
+            yield server
+        return
+    programs = _programs()
+    # Not pytest's folder: the server's own user must be able to enter it.
+    with (
+        tempfile.TemporaryDirectory(prefix="fedibridge-postgres-") as folder,
+        _cluster(programs, Path(folder)) as url,
+        _prepared(Postgres(url)) as server,
+    ):
+        yield server
+
+
+@contextmanager
+def _prepared(server: Postgres) -> Iterator[Postgres]:
+    server.prepare()
+    try:
+        yield server
+    finally:
+        server.clean_up()
+
+
+def _programs() -> Path:
+    found = shutil.which("initdb")
+    candidates = [Path(found).resolve().parent] if found else []
+    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    for candidate in candidates:
+        if all((candidate / name).exists() for name in ("initdb", "pg_ctl", "postgres")):
+            return candidate
+    raise Missing(HOW_TO_GET_IT)
+
+
+@contextmanager
+def _cluster(programs: Path, folder: Path) -> Iterator[str]:
+    data, port = folder / "data", _free_port()
+    _give_away(folder)
+    unsafe = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=60"
+    listening = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder}"
+    _run_as_server([programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
+                    "--locale=C", "--no-sync"])  # fmt: skip
+    start = ["-o", f"{unsafe} {listening}", "-l", folder / "log", "-w", "start"]
+    _run_as_server([programs / "pg_ctl", "-D", data, *start])
+    try:
+        yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+    finally:
+        _run_as_server([programs / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop"])
+
+
+def _run_as_server(command: list[object]) -> None:
+    """PostgreSQL refuses to run as root: root hands over to another user."""
+    user = _server_user()
+    prefix = ["setpriv", f"--reuid={user}", "--clear-groups"] if user else []
+    words = [*prefix, *map(str, command)]
+    # Not a pipe: the server inherits it, and reading to its end would wait for the server's.
+    with tempfile.TemporaryFile() as said:
+        done = subprocess.run(words, stdout=said, stderr=said, cwd="/", check=False)
+        said.seek(0)
+        assert done.returncode == 0, f"{' '.join(words)}: {said.read().decode(errors='replace')}"
+
+
+def _give_away(folder: Path) -> None:
+    user = _server_user()
+    if user:
+        shutil.chown(folder, user)
+
+
+def _server_user() -> str | None:
+    return None if os.geteuid() else "nobody"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _migrate(url: str) -> None:
+    with opened(url) as store:
+        migrate(store, now=datetime.now(UTC))
