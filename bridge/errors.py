@@ -11,7 +11,8 @@
     ├─ BadUrl                 a URL we refuse to open
     ├─ BadKey                 key material we refuse to use
     ├─ BadDocument            a remote document that is not what its URL promised
-    └─ StoreError             the database cannot be used (too new, locked, missing)
+    ├─ StoreError             the database cannot be used (too new, locked, missing)
+    └─ DemoError              `bridge demo` cannot start or go on
 
 Each message is a sentence for the owner of the site: it names the file, line, URL or server it is
 about and says what to do. What happens thousands of times a day (a server that does not answer) is not
@@ -65,3 +66,7 @@ class BadDocument(BridgeError):
 
 class StoreError(BridgeError):
     """The database cannot be used as it is."""
+
+
+class DemoError(BridgeError):
+    """`bridge demo` cannot start or go on."""

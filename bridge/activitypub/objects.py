@@ -11,7 +11,7 @@ from bridge.activitypub.content import link_html
 from bridge.activitypub.contexts import ACTOR_CONTEXT, AS2, NOTE_CONTEXT
 from bridge.activitypub.ids import Ids
 from bridge.activitypub.values import Document
-from bridge.model import PUBLIC, Enclosure, Image
+from bridge.model import PUBLIC, Enclosure, Image, Visibility
 
 _RFC9421 = {
     "name": "RFC-9421: HTTP Message Signatures",
@@ -92,8 +92,8 @@ def actor(ids: Ids, profile: ActorProfile) -> Document:
 
 
 def instance_actor(ids: Ids, rsa_pem: str, *, ed25519_multibase: str | None = None) -> Document:
-    """Describe the actor that signs our GETs, named like its host as Mastodon's is."""
-    user = urlsplit(ids.base_url).hostname or "instance"
+    """Describe the actor that signs our GETs."""
+    user = ids.instance_user
     return {
         "@context": ACTOR_CONTEXT,
         "id": ids.instance,
@@ -141,8 +141,10 @@ def _keys(ids: Ids, owner: str, rsa_pem: str, multibase: str | None) -> Document
 
 
 def _all_fields(profile: ActorProfile) -> tuple[tuple[str, str], ...]:
-    website = (("Website", link_html(profile.website)),) if profile.website else ()
-    return website + profile.fields
+    """Put the website first, unless the owner's own fields link to it already."""
+    if profile.website is None or any(profile.website in value for _, value in profile.fields):
+        return profile.fields
+    return (("Website", link_html(profile.website)), *profile.fields)
 
 
 def _field(name: str, value_html: str) -> Document:
@@ -169,6 +171,7 @@ class NoteParts:
     `content` is HTML, ready and safe (see `compose_content`). `url` is the page for people: the owner's page
     where its host is ours too, else `Ids.page` (Misskey and Pixelfed drop notes whose `url` and `id` are on
     different hosts). `tags` are names without `#`. `warning` is a content warning and nothing else.
+    `mentions` are (handle, actor id). `article` makes it an Article.
     """
 
     site: str
@@ -181,13 +184,26 @@ class NoteParts:
     tags: tuple[str, ...] = ()
     attachments: tuple[Image | Enclosure, ...] = ()
     warning: str = ""
+    visibility: Visibility = Visibility.PUBLIC
+    mentions: tuple[tuple[str, str], ...] = ()
+    article: "ArticleParts | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class ArticleParts:
+    """What an Article has beyond a Note: its title, its beginning as plain text, and the note it could be."""
+
+    name: str
+    summary: str
+    preview: str
 
 
 def note(ids: Ids, parts: NoteParts) -> Document:
     """Describe a post as a Note, without @context: to be embedded, or served `with_context`.
 
-    A Note even for an article: Mastodon shows no content of an Article, and no `name`, which GoToSocial and
-    Takahē take for a content warning. No `atomUri` either: Threads answers 500.
+    A Note even for an article, unless `article` asks for one: Mastodon shows no content of an Article. A Note
+    has no `name`, which GoToSocial and Takahē take for a content warning. No `atomUri` either: Threads
+    answers 500.
     """
     thread = ids.context(parts.site, parts.id)
     document: Document = {
@@ -196,11 +212,14 @@ def note(ids: Ids, parts: NoteParts) -> Document:
         "attributedTo": ids.actor(parts.site),
         "url": parts.url,
         "published": timestamp(parts.published_at),
-        **address(ids, parts.site),
+        **address(ids, parts.site, parts.visibility, [actor_id for _, actor_id in parts.mentions]),
         "content": parts.content,
         "mediaType": "text/html",
         "sensitive": bool(parts.warning),
-        "tag": [describe_hashtag(ids, parts.site, name) for name in parts.tags],
+        "tag": [
+            *(describe_hashtag(ids, parts.site, name) for name in parts.tags),
+            *({"type": "Mention", "href": href, "name": handle} for handle, href in parts.mentions),
+        ],
         "attachment": [_attachment(item) for item in parts.attachments],
         "context": thread,
         "conversation": thread,
@@ -213,7 +232,15 @@ def note(ids: Ids, parts: NoteParts) -> Document:
         document["contentMap"] = {parts.language: parts.content}
     if parts.warning:
         document["summary"] = parts.warning
-    return document
+    return _as_article(document, parts.article) if parts.article else document
+
+
+def _as_article(note: Document, article: ArticleParts) -> Document:
+    """Turn a note into an Article (FEP-b2b8); `summary` is all that Mastodon shows below its title."""
+    shared = {key: note[key] for key in ("attributedTo", "published", "url", "to", "cc")}
+    preview = {"type": "Note", **shared, "content": article.preview}
+    named = {"type": "Article", "name": article.name, "preview": preview}
+    return note | named | ({"summary": article.summary} if article.summary else {})
 
 
 def with_interactions(
@@ -256,10 +283,12 @@ def _interactions(ids: Ids, parts: NoteParts) -> Document:
 
 def _attachment(item: Image | Enclosure) -> Document:
     if isinstance(item, Enclosure):
-        return {"type": "Document", "mediaType": item.media_type, "url": item.url}
+        playing = {"duration": f"PT{item.seconds}S"} if item.seconds else {}
+        return {"type": "Document", "mediaType": item.media_type, "url": item.url, **playing}
     document: Document = {"type": "Document", "mediaType": _image_type(item), "url": item.url}
-    known = {"name": item.alt, "width": item.width, "height": item.height}
-    return document | {key: value for key, value in known.items() if value}
+    known = {"name": item.alt, "width": item.width, "height": item.height, "blurhash": item.blurhash}
+    focus = {"focalPoint": list(item.focal_point)} if item.focal_point else {}
+    return document | {key: value for key, value in known.items() if value} | focus
 
 
 def describe_hashtag(ids: Ids, site: str, name: str) -> Document:
@@ -280,6 +309,14 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def address(ids: Ids, site: str) -> Document:
-    """Return the `to` and `cc` of everything public that a site says."""
-    return {"to": [PUBLIC], "cc": [ids.followers(site)]}
+def address(
+    ids: Ids, site: str, visibility: Visibility = Visibility.PUBLIC, mentioned: Sequence[str] = ()
+) -> Document:
+    """Return the `to` and `cc` of what a site says; `mentioned` are ids of actors.
+
+    Everything is public; Public in `cc` instead of `to` is how Mastodon spells unlisted.
+    """
+    followers = ids.followers(site)
+    if visibility is Visibility.UNLISTED:
+        return {"to": [followers], "cc": [PUBLIC, *mentioned]}
+    return {"to": [PUBLIC], "cc": [followers, *mentioned]}

@@ -26,9 +26,12 @@ from bridge.config.values import (
     DataFolder,
     Duration,
     Handle,
+    Hashtag,
+    HookSecret,
     Network,
     PageTemplate,
     Picture,
+    PostTemplate,
     SiteKey,
     SourceFolder,
     WebUrl,
@@ -222,6 +225,10 @@ class SiteConfig(Table):
     """The time zone of dates that do not name one, such as `date: 2026-05-01 9:00` in a Markdown file:
     `"Europe/Berlin"`."""
 
+    hook_secret: HookSecret | None = Field(default=None, repr=False)
+    """With it, the site's build may tell the bridge to look now: see docs/push.md. At least 20 characters;
+    `openssl rand -hex 32` makes a good one. Without it nobody can."""
+
     approve_followers: bool = False
     """Whether you say yes to every new follower yourself."""
 
@@ -234,6 +241,36 @@ class SiteConfig(Table):
     bridge that sends people on, because some servers (Misskey's relatives, Pixelfed) drop posts that link
     to another host than they come from. `"auto"`: `"page"` if the bridge answers on the handle's own
     domain, otherwise `"bridge"`."""
+
+    template: PostTemplate = "excerpt"
+    """How a post is laid out. `"excerpt"`: the title, linked, then the text if it is short and its
+    beginning if it is long, the link, the hashtags. `"full"`: with the whole text. `"title"`: without any.
+    Or your own: text with `{title}`, `{excerpt}`, `{content}`, `{link}`, `{tags}` and `{date}`, an empty line
+    between paragraphs: `"New on the blog: {title}\\n\\n{excerpt}\\n\\n{tags}"`. A paragraph whose fields are
+    all empty is left out."""
+
+    type_of_posts: Literal["note", "article"] = "note"
+    """What posts are sent as. `"note"` is right on every server. As an `"article"` a post with a title goes
+    out whole: some servers show it like a blog, but Mastodon only its title, its beginning and its link."""
+
+    images: Literal["auto", "always", "never"] = "auto"
+    """Whether posts carry their pictures. Mastodon shows either pictures or a preview card of the linked
+    page. `"auto"`: the card for text that has a page of its own, the pictures for photo posts, posts
+    without a title, whole texts, and pages that the bridge shows itself."""
+
+    max_hashtags: int = Field(default=5, ge=0, le=20)
+    """How many hashtags a post has at most."""
+
+    hashtags: Annotated[
+        Mapping[Annotated[str, Field(min_length=1, max_length=100)], Hashtag],
+        Field(max_length=200),
+        AfterValidator(MappingProxyType),
+    ] = Field(default_factory=lambda: MappingProxyType({}))
+    """What becomes of a tag or category of yours: another hashtag, or none. `Misc = false`,
+    `"Web stuff" = "WebDev"`. Others become one word by themselves: “Web dev” is #WebDev."""
+
+    mentions: bool = False
+    """Whether `@name@server` in a post tells that person, as a mention does. Otherwise it is only text."""
 
     discoverable: bool = True
     """Whether servers may suggest this profile to people."""
@@ -329,14 +366,21 @@ def local(config: Config, port: int, data: Path) -> Config:
     """Move a config to ``http://localhost:PORT``, for a demo that touches nothing of the real one.
 
     Sites keep their keys and sources; their handles move to ``localhost:PORT`` (named by key where two
-    would become the same), and the SQLite database lives in `data`.
+    would become the same), and the SQLite database lives in `data`. Whoever watches a demo does not want to
+    wait: folders are looked at every second, edits go out at once, and every follower is let in.
     """
     users = [site.user for site in config.sites.values()]
     distinct = len(set(users)) == len(users)
     sites = {
-        key: site.model_copy(update={"handle": f"@{site.user if distinct else key}@localhost:{port}"})
+        key: site.model_copy(
+            update={
+                "handle": f"@{site.user if distinct else key}@localhost:{port}",
+                "approve_followers": False,
+            }
+        )
         for key, site in config.sites.items()
     }
+    soon = {"folder_interval": timedelta(seconds=1), "edit_delay": timedelta()}
     data = data.resolve()
     moved = config.model_copy(
         update={
@@ -344,7 +388,7 @@ def local(config: Config, port: int, data: Path) -> Config:
             "data": data,
             "database": sqlite_in(data),
             "server": ServerConfig(host="127.0.0.1", port=port),
-            "polling": config.polling.model_copy(update={"edit_delay": timedelta()}),
+            "polling": config.polling.model_copy(update=soon),
             "sites": MappingProxyType(sites),
         }
     )

@@ -11,6 +11,7 @@ from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any
+from unicodedata import category
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -22,9 +23,12 @@ LOCAL_HOSTS = ("localhost", "127.0.0.1")
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 NAMING_FIELDS = ("slug", "title_slug", "path")  # each tells one post of a folder from the others
 PAGE_FIELDS = (*NAMING_FIELDS, "folder", "year", "month", "day", "language")
+POST_TEMPLATES = ("excerpt", "full", "title")
+POST_FIELDS = ("title", "excerpt", "content", "link", "tags", "date")
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _NAME = re.compile(r"[a-z0-9_]{1,30}")
+SHORTEST_SECRET = 20  # characters
 _RESERVED_KEYS = ("inbox", "instance")  # /ap/inbox and /ap/instance are the bridge's own
 _HOST = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 
@@ -154,6 +158,32 @@ def read_page_template(text: str) -> str:
     return text
 
 
+def read_post_template(text: str) -> str:
+    """Check how posts are laid out: one of the ready-made ways, or paragraphs with fields in braces."""
+    if text in POST_TEMPLATES:
+        return text
+    known = ", ".join(f"{{{field}}}" for field in POST_FIELDS)
+    fields = re.findall(r"\{([^{}]*)\}", text)
+    if unknown := [field for field in fields if field not in POST_FIELDS]:
+        raise ValueError(f"{{{unknown[0]}}} is no field of a post; there are {known}")
+    if not fields:
+        ways = ", ".join(f'"{way}"' for way in POST_TEMPLATES)
+        raise ValueError(f"must be {ways}, or a text of your own with at least one of {known}")
+    if len(fields) != max(text.count("{"), text.count("}")):
+        raise ValueError(f"may hold {known} and no other braces")
+    return text.strip()
+
+
+def read_hashtag(value: Any) -> str:
+    """Read what a category becomes: ``"WebDev"``, or `false` (empty from here on) for no hashtag."""
+    if value is False or value == "":
+        return ""
+    name = value.removeprefix("#") if isinstance(value, str) else ""
+    if not any(map(str.isalpha, name)) or not all(c == "_" or category(c)[0] in "LMN" for c in name):
+        raise ValueError('must be a hashtag in quotes, without spaces ("WebDev"), or false for none at all')
+    return name
+
+
 def read_network(value: Any) -> IPv4Network | IPv6Network:
     """Read an address or a network: ``"10.0.0.7"``, ``"172.16.0.0/12"``."""
     if not isinstance(value, str):
@@ -162,6 +192,15 @@ def read_network(value: Any) -> IPv4Network | IPv6Network:
     if network.prefixlen == 0:
         raise ValueError(f"{value} would let anyone pretend to be anyone: name your proxy's own network")
     return network
+
+
+def read_hook_secret(text: str) -> str:
+    """Check that a secret is none that could be guessed, and that it can stand in a header."""
+    if len(text) < SHORTEST_SECRET or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError(
+            f"must be {SHORTEST_SECRET} characters or more, without spaces: make one with `openssl rand -hex 32`"
+        )
+    return text
 
 
 def read_contact(text: str) -> str:
@@ -284,7 +323,10 @@ Handle = Annotated[str, AfterValidator(read_handle), Kind("handle")]
 BaseUrl = Annotated[str, AfterValidator(read_base_url), Kind("web address without a path")]
 WebUrl = Annotated[str, AfterValidator(read_web_url), Kind("web address")]
 PageTemplate = Annotated[str, AfterValidator(read_page_template), Kind("web address with fields in braces")]
+PostTemplate = Annotated[str, AfterValidator(read_post_template), Kind("text with fields in braces")]
+Hashtag = Annotated[str, BeforeValidator(read_hashtag), Kind("hashtags or `false`")]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(read_network), Kind("addresses or networks")]
+HookSecret = Annotated[str, AfterValidator(read_hook_secret), Kind("secret")]
 Contact = Annotated[str, AfterValidator(read_contact), Kind("mail or web address")]
 DataFolder = Annotated[Path, BeforeValidator(read_data_folder), Kind("folder")]
 SourceFolder = Annotated[Path, BeforeValidator(find_folder), Kind("folder")]
