@@ -16,8 +16,9 @@ import feedparser
 from bridge.errors import NotAFeed
 from bridge.model import Entry, Harvest, Problem
 from bridge.sources import jsonfeed, prolog
+from bridge.sources.controls import read_tags
 from bridge.sources.feedmedia import enclosures_of, images_of
-from bridge.sources.fields import as_utc, language_tag, parse_date, plausible, tag_list
+from bridge.sources.fields import as_utc, language_tag, parse_date, plausible
 from bridge.sources.html import (
     absolute_url,
     absolutise,
@@ -25,6 +26,7 @@ from bridge.sources.html import (
     one_line,
     paragraphs,
     plain_text,
+    same_host,
     strip_controls,
 )
 
@@ -49,7 +51,7 @@ def parse_feed(body: bytes, *, url: str, content_type: str | None = None, now: d
         return jsonfeed.parse_json_feed(jsonfeed.load(body, url=url), url=url, now=now)
     prolog.refuse_what_is_no_feed(body, url)
     kept, count = prolog.first_entries(body, MAX_ENTRIES)
-    parsed = _read(kept, url, content_type)
+    parsed = _read(prolog.without_long_names(kept), url, content_type)
     if parsed.get("bozo") and prolog.is_cut_off(body):
         raise NotAFeed(
             f"{url} answered with a feed that is cut off in the middle. It is read again at the next poll."
@@ -87,13 +89,15 @@ def _harvest(parsed: Item, url: str, now: datetime, count: int) -> Harvest:
     problems = list(_feed_problems(parsed, url, count))
     channel = parsed["feed"]
     language = language_tag(_text(channel, "language"))
-    reader = _EntryReader(url, now, language, atom=parsed["version"].startswith("atom"))
+    home = absolute_url(_text(channel, "link"), url) or url
+    reader = _EntryReader(url, home, now, language, atom=parsed["version"].startswith("atom"))
     for number, item in enumerate(parsed["entries"][:MAX_ENTRIES], 1):
         try:
             entry = reader.read(item)
         except Exception as error:  # whatever feedparser left there: the other entries are fine
             problems.append(Problem(_name(number, item), f"cannot be read and was skipped ({error})."))
             continue
+        problems.extend(Problem(_name(number, item), complaint) for complaint in reader.complaints)
         if entry:
             entries.append(entry)
         else:
@@ -105,7 +109,15 @@ def _harvest(parsed: Item, url: str, now: datetime, count: int) -> Harvest:
         tuple(problems),
         title=_plain(channel, "title", atom=reader.atom),
         language=language,
+        hub=_related(channel, "hub", url),
+        topic=_related(channel, "self", url),
     )
+
+
+def _related(channel: Item, relation: str, url: str) -> str | None:
+    """Return where a feed's own link with this relation leads."""
+    found = (link.get("href") for link in channel.get("links", ()) if link.get("rel") == relation)
+    return next((absolute for href in found if href and (absolute := absolute_url(href, url))), None)
 
 
 def _feed_problems(parsed: Item, url: str, count: int) -> Iterator[Problem]:
@@ -128,16 +140,20 @@ def _name(number: int, item: Item) -> str:
 class _EntryReader:
     """Turns feedparser's entries of one feed into ours."""
 
-    def __init__(self, url: str, now: datetime, language: str | None, *, atom: bool) -> None:
+    def __init__(self, url: str, home: str, now: datetime, language: str | None, *, atom: bool) -> None:
+        self.complaints: tuple[str, ...] = ()  # about the entry read last
         self.url = url
+        self.home = home
         self.now = now
         self.language = language
         self.atom = atom
 
     def read(self, item: Item) -> Entry | None:
         """Return the entry, or `None` when there is nothing to show."""
+        told = read_tags(_tag_names(item))
+        self.complaints = told.complaints
         guid = _text(item, "id").strip() or None
-        link = self._link(item, guid)
+        link, about = self._own_page(item, guid, self._link(item, guid))
         html, summary = self._writing(item, link)
         title = _plain(item, "title", atom=self.atom)
         if not (title or link or plain_text(html) or "<img" in html):
@@ -153,9 +169,11 @@ class _EntryReader:
             published_at=published,
             updated_at=updated,
             language=_language(item) or self.language,
-            tags=tag_list(_tag_names(item)),
+            tags=told.tags,
             images=images_of(item, base),
             enclosures=enclosures_of(item, base),
+            controls=told.controls,
+            about=about,
         )
 
     def _link(self, item: Item, guid: str | None) -> str | None:
@@ -175,6 +193,23 @@ class _EntryReader:
             if borrowed and guid in {_text(each, "href") for each in item.get("links", ())}:
                 return None
         return absolute_url(link, self.url) if link else None
+
+    def _own_page(self, item: Item, guid: str | None, link: str | None) -> tuple[str | None, str | None]:
+        """Return an entry's page on its own site and, of a link post, the page elsewhere that it is about.
+
+        Link blogs give the other page as the link and their own as the guid, or (Daring Fireball) as related.
+        """
+        if link is None or self._is_ours(link):
+            return link, None
+        related = (_text(each, "href") for each in item.get("links", ()) if each.get("rel") == "related")
+        for candidate in (guid, *related):
+            own = absolute_url(candidate) if candidate else None
+            if own and self._is_ours(own):
+                return own, link
+        return link, None
+
+    def _is_ours(self, url: str) -> bool:
+        return same_host(url, self.home) or same_host(url, self.url)
 
     def _writing(self, item: Item, link: str | None) -> tuple[str, str]:
         """Return the longest text as HTML and, where it is another one, the summary as plain text."""

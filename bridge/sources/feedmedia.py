@@ -34,10 +34,13 @@ def images_of(item: Item, base: str) -> tuple[Image, ...]:
 def enclosures_of(item: Item, base: str) -> tuple[Enclosure, ...]:
     """Return the files that come with an entry and are no pictures."""
     found: dict[str, Enclosure] = {}
+    told = _seconds(item.get("itunes_duration"))
     for media in _media(item):
         url, kind = _url(media, base), _kind(media)
         if url and kind != _PLAYERS and not is_picture(media):
-            found.setdefault(url, Enclosure(url, kind or "application/octet-stream", _length(media)))
+            plays = kind.startswith(("audio/", "video/"))
+            seconds = (_seconds(media.get("duration")) or told) if plays else None
+            found.setdefault(url, Enclosure(url, kind or "application/octet-stream", _length(media), seconds))
     return tuple(found.values())[:MAX_MEDIA]
 
 
@@ -90,6 +93,17 @@ def _url(media: Item, base: str) -> str | None:
 def _length(media: Item) -> int | None:
     text = str(media.get("length") or media.get("filesize") or "").strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 and int(text) > 0 else None
+
+
+def _seconds(text: object) -> int | None:
+    """Return a playing time written as seconds, ``42:10`` or ``1:02:03``."""
+    parts = str(text or "").strip().partition(".")[0].split(":")
+    if len(parts) > 3 or not all(part.isascii() and part.isdigit() and len(part) < 7 for part in parts):
+        return None
+    total = 0
+    for part in parts:
+        total = total * 60 + int(part)
+    return total if 0 < total < 100 * 3600 else None
 
 
 def _without_query(url: str) -> str:

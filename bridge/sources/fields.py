@@ -25,6 +25,8 @@ _FORMATS = (
     "%B %d, %Y %H:%M",
     "%B %d, %Y",
     "%b %d, %Y",
+    "%B %d %Y",
+    "%b %d %Y",
     "%d %B %Y %H:%M",
     "%d %B %Y",
     "%d %b %Y",

@@ -1,7 +1,7 @@
 """The door to everything about markup: what other modules need to know about HTML is a function here."""
 
 from bridge.sources.notehtml import NoteHtml, to_note_html
-from bridge.sources.sanitize import absolute_url, absolutise, clean_incoming
+from bridge.sources.sanitize import absolute_url, absolutise, clean_incoming, same_host
 from bridge.sources.text import excerpt, html_from, one_line, paragraphs, plain_text, strip_controls
 from bridge.sources.truncate import truncate_html
 
@@ -15,6 +15,7 @@ __all__ = [
     "one_line",
     "paragraphs",
     "plain_text",
+    "same_host",
     "strip_controls",
     "to_note_html",
     "truncate_html",

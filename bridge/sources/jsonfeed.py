@@ -11,9 +11,17 @@ import orjson
 
 from bridge.errors import NotAFeed
 from bridge.model import Enclosure, Entry, Harvest, Image, Problem
-from bridge.sources.fields import language_tag, parse_date, plausible, tag_list
-from bridge.sources.html import absolute_url, absolutise, one_line, paragraphs, plain_text, strip_controls
-from bridge.sources.pictures import size
+from bridge.sources.controls import read_tags
+from bridge.sources.fields import language_tag, parse_date, plausible
+from bridge.sources.html import (
+    absolute_url,
+    absolutise,
+    one_line,
+    paragraphs,
+    plain_text,
+    same_host,
+    strip_controls,
+)
 from bridge.sources.prolog import REMEDY
 
 MAX_ENTRIES = 5000
@@ -47,7 +55,21 @@ def parse_json_feed(data: Item, *, url: str, now: datetime) -> Harvest:
             Problem(url, f"has {len(items)} entries; only the first {MAX_ENTRIES} were read.")
         )
     entries = [entry for n, item in enumerate(items[:MAX_ENTRIES], 1) if (entry := reader.read(n, item))]
-    return Harvest(tuple(entries), tuple(reader.problems), one_line(_field(data, "title")), reader.language)
+    return Harvest(
+        tuple(entries),
+        tuple(reader.problems),
+        one_line(_field(data, "title")),
+        reader.language,
+        hub=next(_hubs(data, url), None),
+        topic=absolute_url(_field(data, "feed_url"), url) if _field(data, "feed_url") else None,
+    )
+
+
+def _hubs(data: Item, url: str) -> Iterator[str]:
+    for hub in _list(data, "hubs"):
+        if isinstance(hub, dict) and _field(hub, "type").lower() == "websub":
+            found = absolute_url(_field(hub, "url"), url)
+            yield from [found] if found else []
 
 
 class _Reader:
@@ -72,11 +94,13 @@ class _Reader:
             else f"entry {number}"
         )
         self._note_wrong_types(where, item)
-        link = self._url(item, "url") or self._url(item, "external_url")
+        link, about = self._links(item)
         html = self._html(item, link)
         if not (title or link or plain_text(html) or "<img" in html):
             self.problems.append(Problem(where, "has neither a title nor text nor a link and was skipped."))
             return None
+        told = read_tags(tag for tag in _list(item, "tags") if isinstance(tag, str))
+        self.problems.extend(Problem(where, complaint) for complaint in told.complaints)
         return Entry(
             guid=_guid(item),
             link=link,
@@ -86,9 +110,11 @@ class _Reader:
             published_at=self._date(where, item, "date_published"),
             updated_at=self._date(where, item, "date_modified"),
             language=language_tag(_field(item, "language")) or self.language,
-            tags=tag_list(tag for tag in _list(item, "tags") if isinstance(tag, str)),
+            tags=told.tags,
             images=tuple(self._images(item, link)),
             enclosures=tuple(self._enclosures(item, link))[:MAX_ATTACHMENTS],
+            controls=told.controls,
+            about=about,
         )
 
     def _note_wrong_types(self, where: str, item: Item) -> None:
@@ -105,6 +131,13 @@ class _Reader:
     def _url(self, item: Item, name: str) -> str | None:
         text = _field(item, name)
         return absolute_url(text, self.url) if text else None
+
+    def _links(self, item: Item) -> tuple[str | None, str | None]:
+        """Return the item's own page and, of a link post, the page elsewhere that it is about."""
+        own, external = self._url(item, "url"), self._url(item, "external_url")
+        if own and external and not same_host(own, external):
+            return own, external
+        return own or external, None
 
     def _html(self, item: Item, link: str | None) -> str:
         html = _field(item, "content_html") or paragraphs(_field(item, "content_text"))
@@ -130,7 +163,12 @@ class _Reader:
     def _enclosures(self, item: Item, link: str | None) -> Iterator[Enclosure]:
         for url, kind, attachment in self._attachments(item, link):
             if not kind.startswith("image/"):
-                yield Enclosure(url, kind, size(attachment.get("size_in_bytes")))
+                yield Enclosure(
+                    url,
+                    kind,
+                    _whole(attachment.get("size_in_bytes")),
+                    _whole(attachment.get("duration_in_seconds")),
+                )
 
     def _attachments(self, item: Item, link: str | None) -> Iterator[tuple[str, str, Item]]:
         for attachment in _list(item, "attachments"):
@@ -170,6 +208,13 @@ def _field(item: Item, name: str) -> str:
 def _list(item: Item, name: str) -> list[Any]:
     value = item.get(name)
     return value if isinstance(value, list) else []
+
+
+def _whole(value: object) -> int | None:
+    """Return a number above zero, whole."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if 1 <= value < 10**15 else None
 
 
 def _guid(item: Item) -> str | None:

@@ -7,20 +7,15 @@ from datetime import UTC, date, datetime, tzinfo
 from pathlib import PurePosixPath
 from posixpath import normpath
 from urllib.parse import unquote, urlsplit
-from xml.etree.ElementTree import Element
-
-import markdown
-from markdown.extensions import Extension
-from markdown.inlinepatterns import InlineProcessor, SimpleTagInlineProcessor
-from markdown.util import AtomicString
 
 from bridge.errors import SourceError
 from bridge.model import Entry, Image, Problem
 from bridge.sources import frontmatter, permalink
-from bridge.sources.fields import language_tag, plausible, tag_list
+from bridge.sources.controls import Told, read_fields, read_tags
+from bridge.sources.fields import language_tag, plausible
 from bridge.sources.frontmatter import Fields
-from bridge.sources.html import absolute_url, absolutise, one_line, plain_text, strip_controls
-from bridge.sources.shortcodes import expand_shortcodes
+from bridge.sources.html import absolute_url, absolutise, one_line, plain_text, same_host, strip_controls
+from bridge.sources.render import render
 
 MAX_MARKDOWN = 1_000_000
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif"})
@@ -29,6 +24,7 @@ _UPDATED = ("updated", "lastmod", "modified", "last_modified_at", "updated_at", 
 _EXPIRES = ("expirydate", "expires", "unpublishdate")
 _TAGS = ("tags", "tag", "categories", "category", "keywords")
 _SUMMARY = ("summary", "description", "excerpt")
+_ABOUT = ("external_url", "external_link", "link_url", "linked_url", "target_url", "link")
 _IMAGE = (
     *("image", "cover", "cover_image", "cover_photo", "featured_image", "featureimage", "feature_image"),
     *("thumbnail", "og_image", "hero", "hero_image", "heroimage", "banner", "images"),
@@ -206,17 +202,20 @@ class _PostReader:
         link = self._link(title, published, tag)
         before, after = self._parts(body)
         base = link or self.rules.site_url
+        told = self._told()
         entry = Entry(
             guid=self.name.key,
             link=link,
             title=title,
-            html=absolutise(_render(before + after, self.name.path), base, local=self._local),
+            html=absolutise(render(before + after, self.name.path), base, local=self._local),
             summary=self._summary(before if after else ""),
             published_at=published,
             updated_at=self._date(*_UPDATED),
             language=tag,
-            tags=tag_list(self._tags()),
+            tags=told.tags,
             images=tuple(self._image(base)),
+            controls=told.controls,
+            about=self._about(),
         )
         return Rendered(entry, tuple(self.problems), self._date(*_EXPIRES), frozenset(self._looked_for))
 
@@ -228,7 +227,7 @@ class _PostReader:
         given = one_line(frontmatter.text(self.fields, "title", "name"))
         match = _HEADING.match(body.lstrip())
         if match:
-            heading = one_line(plain_text(_render(_HEADING_END.sub("", match[1]), self.name.path)))
+            heading = one_line(plain_text(render(_HEADING_END.sub("", match[1]), self.name.path)))
             if not given or heading == given:
                 return heading or given, body.lstrip()[match.end() :]
         if given:
@@ -290,11 +289,23 @@ class _PostReader:
         given = self._text(*_SUMMARY)
         if given:
             return one_line(plain_text(given) if "<" in given else given, 2000)
-        return one_line(plain_text(_render(before_more, self.name.path)), 2000) if before_more else ""
+        return one_line(plain_text(render(before_more, self.name.path)), 2000) if before_more else ""
 
     def _tags(self) -> list[str]:
         taxonomies = frontmatter.table(self.fields, "taxonomies")
         return [*frontmatter.texts(self.fields, *_TAGS), *frontmatter.texts(taxonomies, *_TAGS)]
+
+    def _told(self) -> Told:
+        """Return tags and controls, complaining about what is neither."""
+        told = read_fields({**self._extra, **self.fields}, read_tags(self._tags()))
+        for complaint in told.complaints:
+            self._complain(complaint)
+        return told
+
+    def _about(self) -> str | None:
+        """Return the page elsewhere that a link post is about."""
+        url = absolute_url(self._text(*_ABOUT))
+        return url if url and not same_host(url, self.rules.site_url) else None
 
     def _image(self, base: str) -> list[Image]:
         """Return the picture that the front matter names, if it can be found."""
@@ -337,46 +348,3 @@ def _image_field(value: object) -> tuple[str, str]:
         names = ("url", "src", "image", "path", "file", "relative")
         return frontmatter.text(value, *names), frontmatter.text(value, "alt", "caption")
     return (value.strip(), "") if isinstance(value, str) else ("", "")
-
-
-def _render(text: str, path: str) -> str:
-    """Return Markdown as HTML, raw HTML included: sanitising comes later, for every source alike."""
-    extensions: list[str | Extension] = [
-        *("fenced_code", "tables", "footnotes", "attr_list", "def_list", "abbr", "md_in_html", "sane_lists"),
-        _Habits(),
-    ]
-    try:
-        return markdown.markdown(expand_shortcodes(text), extensions=extensions, output_format="html")
-    except Exception as error:  # RecursionError on deep nesting; the library promises nothing
-        reason = one_line(str(error), 100) or type(error).__name__
-        raise SourceError(
-            f"{path}: the Markdown cannot be rendered ({reason}). Simplify its nesting."
-        ) from error
-
-
-class _Habits(Extension):
-    """What every generator's Markdown knows and Python-Markdown does not: ~~deleted~~ and bare addresses."""
-
-    def extendMarkdown(self, md: markdown.Markdown) -> None:
-        """Register both after code, links and raw HTML, which may contain the same characters."""
-        md.inlinePatterns.register(SimpleTagInlineProcessor(r"(~~)([^~\n]{1,500})~~", "del"), "deleted", 65)
-        md.inlinePatterns.register(
-            _BareAddress(r"(?<![\w/\"'=])(https?://[^\s<>\"'`\x02\x03]{4,500})", md), "bare", 60
-        )
-
-
-class _BareAddress(InlineProcessor):
-    """An address in running text, without the punctuation that ends the sentence."""
-
-    ANCESTOR_EXCLUDES = ("a",)
-
-    def handleMatch(  # type: ignore[override]
-        self, match: re.Match[str], data: str
-    ) -> tuple[Element, int, int]:
-        """Return the link and where it stands."""
-        address = match.group(1).rstrip(".,;:!?*_~")
-        if address.endswith(")") and "(" not in address:
-            address = address[:-1]
-        link = Element("a", href=self.unescape(address))
-        link.text = AtomicString(address)
-        return link, match.start(1), match.start(1) + len(address)

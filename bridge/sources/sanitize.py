@@ -34,7 +34,10 @@ _AUTHOR_TAGS = (
         "semantics annotation"
     )
 )
-_UNWANTED = _words("script style svg noscript template title select button textarea datalist canvas map")
+_UNWANTED = _words(
+    "script style svg noscript template title select button textarea datalist canvas map noembed noframes"
+)
+_NOT_TEXT = _UNWANTED | {"iframe"}
 _URL_ATTRIBUTES = frozenset({"href", "src", "data", "poster", "data-src", "data-lazy-src", "data-original"})
 _AUTHOR_ATTRIBUTES = {
     "*": {"class", "aria-hidden", "hidden"},
@@ -52,6 +55,7 @@ _AUTHOR_ATTRIBUTES = {
     "li": {"value"},
 }
 _HTTP = re.compile(r"https?://[^/?#\s\\]", re.IGNORECASE)
+_HOST = re.compile(r"[^\s<>\"'`{}|\\^%#?/@]+")
 _LINK = re.compile(r"https?://[^/?#\s\\]|mailto:[^\s]", re.IGNORECASE)
 _NUMBER = re.compile(r"-?\d{1,6}")
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*+)[^<>]*+>")
@@ -79,9 +83,15 @@ def absolute_url(url: str, base: str | None = None, *, mailto: bool = False) -> 
         return None
     if parts.scheme == "mailto":
         return joined.replace(" ", "%20") if mailto and parts.path else None
-    if parts.scheme not in ("http", "https") or not host or not _HTTP.match(joined):
+    if parts.scheme not in ("http", "https") or not host or not _HOST.fullmatch(host):
         return None
     return (parts.scheme + joined[len(parts.scheme) :]).replace(" ", "%20")
+
+
+def same_host(one: str, other: str) -> bool:
+    """Say whether two URLs are on one host, with or without `www.`."""
+    hosts = [(urlsplit(url).hostname or "").removeprefix("www.") for url in (one, other)]
+    return hosts[0] == hosts[1]
 
 
 def absolutise(html: str, base: str | None, *, local: LocalFile | None = None) -> str:
@@ -129,7 +139,7 @@ def outline(html: str) -> str:
     return nh3.clean(
         bound_depth(html),
         tags=set(_BLOCKS),
-        clean_content_tags=set(_UNWANTED),
+        clean_content_tags=set(_NOT_TEXT),
         attributes={},
         link_rel=None,
     )
@@ -170,7 +180,7 @@ def _note_cleaner() -> nh3.Cleaner:
             "li": {"value"},
         },
         attribute_filter=keep,
-        clean_content_tags=set(_UNWANTED),
+        clean_content_tags=set(_NOT_TEXT),
         url_schemes={"http", "https", "mailto"},
         link_rel=None,
         url_relative="deny",
@@ -192,7 +202,7 @@ def _incoming_cleaner() -> nh3.Cleaner:
         tags=set(INCOMING_TAGS),
         attributes={"a": {"href", "class", "translate"}, "span": {"class", "translate"}},
         attribute_filter=keep,
-        clean_content_tags=set(_UNWANTED),
+        clean_content_tags=set(_NOT_TEXT),
         url_schemes={"http", "https"},
         link_rel=INCOMING_REL,
         url_relative="deny",

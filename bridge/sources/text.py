@@ -12,9 +12,13 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 # A title that turns the text after it around (U+202E) is never meant: other people's pages show it too.
 _BIDI = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 _NOT_INK = frozenset({"Cc", "Cf", "Cn", "Zs", "Zl", "Zp", "Mn", "Me"})
-# Both are linear: neither can match the same character in two ways.
-_MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>|&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
-_TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<!--")
+# A closed list: in “if x<y then y>x” nothing is a tag.
+_NAMES = (
+    "a|abbr|article|b|blockquote|br|center|code|div|em|figure|font|h[1-6]|hr|i|iframe|img|li|ol|p|pre|q|s|script"
+    "|section|small|span|strong|style|sub|sup|svg|table|td|tr|u|ul|video"
+)
+_TAG = re.compile(rf"</?(?:{_NAMES})(?=[\s/>])[^<>]*>|<!--", re.IGNORECASE)
+_REFERENCE = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _BLANK_LINES = re.compile(r"\n{3,}")
 _SENTENCE_END = re.compile(r"[.!?…]['\"”’»)\]]{0,3}(?=\s|$)|[。！？｡][」』）”’]{0,3}")
 
@@ -33,8 +37,8 @@ def one_line(text: str, limit: int = 500) -> str:
 
 
 def looks_like_html(text: str) -> bool:
-    """Say whether `text` contains a tag or a character reference."""
-    return _MARKUP.search(text) is not None
+    """Say whether `text` contains a tag of HTML or a character reference."""
+    return bool(_TAG.search(text) or _REFERENCE.search(text))
 
 
 def plain_text(html: str) -> str:
@@ -72,11 +76,11 @@ def excerpt(html_or_text: str, limit: int = 400) -> str:
     ends = [m.end() for m in _SENTENCE_END.finditer(text[: limit + 1]) if limit // 2 <= m.end() <= limit]
     if ends:
         return head[: ends[-1]]
-    return head[: _word_end(text, limit - 1)].rstrip(" ,;:–—-") + "…"
+    return head[: word_end(text, limit - 1)].rstrip(" ,;:–—-") + "…"
 
 
-def _word_end(text: str, limit: int) -> int:
-    """Return where to cut `text` so that no word is split, or no character where there are no spaces."""
+def word_end(text: str, limit: int) -> int:
+    """Return where to cut `text`, longer than `limit`, so that no word (or character) is split."""
     space = text.rfind(" ", limit // 2, limit + 1)
     if space > 0:
         return space

@@ -3,7 +3,7 @@
 from html import escape
 from html.parser import HTMLParser
 
-from bridge.sources.text import excerpt
+from bridge.sources.text import word_end
 
 MARK = "…"
 _BLOCKS = frozenset({"p", "li", "ul", "ol", "blockquote", "pre"})
@@ -81,14 +81,11 @@ class _Cutter(HTMLParser):
             self._block_cut = cut
 
     def _cut_inside(self, data: str) -> None:
+        """Remember a cut within a text that no longer fits whole."""
         self._full = True
         room = self._budget - self._size - self._closing_size()
-        head = data.encode()[: max(0, room * 2 // 3)].decode(errors="ignore")
+        head = data.encode()[: max(0, room)].decode(errors="ignore")
         while head and len(escape(head, quote=False).encode()) > room:
-            head = head[: len(head) // 2]
-        if len(head) < 2:
-            return
-        text = data[: len(head)] if "pre" in self._open else excerpt(escape(head + " " + data[-1]), len(head))
-        self._word_cut = (
-            "".join(self._out) + escape(text.removesuffix(MARK), quote=False) + MARK + self._closing()
-        )
+            head = head[: len(head) * 3 // 4]
+        if head := data[: word_end(data, len(head))].rstrip():
+            self._word_cut = "".join(self._out) + escape(head, quote=False) + MARK + self._closing()
