@@ -28,6 +28,7 @@ host = "127.0.0.1"
 port = {port}
 [polling]
 folder_interval = "1s"
+edit_delay = "0s"
 [sites.cafe]
 handle = "@cafe@{host}"
 website = "{origin}/"
