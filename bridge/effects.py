@@ -251,6 +251,8 @@ def _reply(tx: Tx, services: Services, incoming: Incoming) -> str:
     thread = _thread_of(tx, services, parts.in_reply_to) if parts else None
     if parts is None or thread is None:
         return "not a reply to us"
+    if inbox.was_undone(tx, _undo_key(incoming.signer, parts.id)):
+        return "deleted before it came"
     new = NewInteraction(
         site=thread[0],
         post_pk=thread[1],
@@ -312,7 +314,10 @@ def _delete(tx: Tx, services: Services, incoming: Incoming) -> str:
     if activity.is_about_its_actor:
         forget(tx, incoming.signer, "their account was deleted", now=incoming.now)
         return f"{incoming.signer} is gone"
-    removed = interactions.remove_reply(tx, incoming.signer, activity.object_id or "")
+    if activity.object_id is None:
+        return "not about us"
+    removed = interactions.remove_reply(tx, incoming.signer, activity.object_id)
+    inbox.undo(tx, _undo_key(incoming.signer, activity.object_id), now=incoming.now)
     if removed:
         identity.touch(tx)
     return "reply deleted" if removed else "not about us"

@@ -6,9 +6,11 @@ GoToSocial and servers in secure mode answer no unsigned GET; what comes back sp
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from weakref import WeakValueDictionary
 
 from bridge.activitypub.parse import (
     is_activitypub,
@@ -22,7 +24,7 @@ from bridge.activitypub.values import get_id
 from bridge.addresses import host_of, same_origin
 from bridge.errors import BadDocument, BadUrl
 from bridge.model import Answered, RemoteActor, RemoteKey, Scheme, Unreachable
-from bridge.net import Client
+from bridge.net import PER_HOST, Client
 from bridge.services import Services
 
 ACCEPT = 'application/activity+json, application/ld+json; profile="https://www.w3.org/ns/activitystreams"'
@@ -60,25 +62,33 @@ class FoundActor:
 class Budget:
     """How many fetches may fail in a minute: a flood of made-up key ids must not make us a weapon.
 
-    Only failures are counted: thousands of followers who arrive with a Move are all genuine, and each
-    needs one fetch that succeeds.
+    What is under way counts as failed until it succeeds, and is given back then: thousands of followers who
+    arrive with a Move are all genuine, and each needs one fetch that succeeds.
     """
 
     def __init__(self) -> None:
         self._failures: dict[str, deque[datetime]] = defaultdict(deque)
         self._all: deque[datetime] = deque()
 
-    def allows(self, host: str, now: datetime) -> bool:
-        """Say whether another fetch from this host may be tried."""
-        return (
-            _recent(self._failures[host], now) < FAILURES_PER_HOST
-            and _recent(self._all, now) < FAILURES_IN_ALL
-        )
-
-    def charge(self, host: str, now: datetime) -> None:
-        """Count a failure."""
+    def take(self, host: str, now: datetime) -> bool:
+        """Say whether another fetch from this host may be tried, and count it if so."""
+        if (
+            _recent(self._failures[host], now) >= FAILURES_PER_HOST
+            or _recent(self._all, now) >= FAILURES_IN_ALL
+        ):
+            return False
         self._failures[host].append(now)
         self._all.append(now)
+        self._forget_quiet_hosts(now)
+        return True
+
+    def give_back(self, host: str, then: datetime) -> None:
+        """Count a fetch no longer: it succeeded."""
+        for moments in (self._failures[host], self._all):
+            with suppress(ValueError):  # it took so long that it was forgotten meanwhile
+                moments.remove(then)
+
+    def _forget_quiet_hosts(self, now: datetime) -> None:
         if len(self._failures) > 1000:  # hosts are named by strangers: forget those that are quiet
             for quiet in [name for name, failed in self._failures.items() if not _recent(failed, now)]:
                 del self._failures[quiet]
@@ -98,6 +108,7 @@ class Fetcher:
         self._client = client
         self._budget = Budget()
         self._under_way: dict[str, asyncio.Task[Mapping[str, Any] | NotThere | NotNow]] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def actor(self, url: str) -> FoundActor | NotThere | NotNow:
         """Fetch an actor by its id or another URL that leads to it."""
@@ -128,7 +139,8 @@ class Fetcher:
             return NotThere(f"The document at {key_id} does not hold that key.")
         if not same_origin(owner, key_id):
             return NotThere(f"The key {key_id} says it belongs to {owner}, on another server.")
-        whole = await self.document(owner)
+        # Mostly the key's URL is the actor's, with a fragment: then we have the actor already.
+        whole = found if owner == key_id.partition("#")[0] else await self.document(owner)
         if isinstance(whole, NotThere | NotNow):
             return whole
         return _owner_of(key_id, owner, whole, (*parse_keys(found), *parse_keys(whole)))
@@ -143,17 +155,18 @@ class Fetcher:
         return await asyncio.shield(self._under_way[url])
 
     async def _document(self, url: str) -> Mapping[str, Any] | NotThere | NotNow:
-        now = self._services.now()
         try:
             host = host_of(url)
         except BadUrl as error:
             return NotThere(str(error))
-        if not self._budget.allows(host, now):
-            return NotNow(f"too many failed fetches from {host} lately", now + _MINUTE)
-        found = await self._fetch_confirmed(url)
-        if isinstance(found, NotThere | NotNow):
-            self._budget.charge(host, now)
-        return found
+        async with self._turns.setdefault(host, asyncio.Semaphore(PER_HOST)):
+            now = self._services.now()
+            if not self._budget.take(host, now):
+                return NotNow(f"too many failed fetches from {host} lately", now + _MINUTE)
+            found = await self._fetch_confirmed(url)
+            if not isinstance(found, NotThere | NotNow):
+                self._budget.give_back(host, now)
+            return found
 
     async def _fetch_confirmed(self, url: str) -> Mapping[str, Any] | NotThere | NotNow:
         """Fetch, and once more at the document's own id if that is elsewhere; then they have to agree."""

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from weakref import WeakValueDictionary
 
 from bridge.activitypub.keys import load_public_key
 from bridge.activitypub.parse import Activity, binding_error, parse_activity
@@ -23,6 +24,7 @@ from bridge.store.remote import CachedKey, Errand
 log = logging.getLogger(__name__)
 
 SLOTS = 40
+LOOK_SLOTS = 20  # with SLOTS no more than `fetch.FAILURES_IN_ALL`: what is under way counts there
 KEY_REFETCH = timedelta(minutes=10)  # a bad signature makes us look for a new key at most this often
 MISSING_KEY, GONE_KEY = timedelta(minutes=10), timedelta(hours=24)
 ACTOR_FRESH = timedelta(days=1)
@@ -76,6 +78,7 @@ class Receiver:
     def __init__(self, services: Services, fetcher: Fetcher) -> None:
         self._services = services
         self._fetcher = fetcher
+        self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def run(self, stop: Stop) -> int:
         """Handle every arrival that is due; return how many."""
@@ -139,15 +142,16 @@ class Receiver:
 
     async def _verify(self, received: Received) -> FoundActor | Verdict:
         """Find the key and check the signature; the window and the digest were checked on arrival."""
+        # One at a time per key: what comes with the same one must find what was fetched for the first.
+        async with self._asking.setdefault(received.key_id, asyncio.Lock()):
+            return await self._verify_alone(received)
+
+    async def _verify_alone(self, received: Received) -> FoundActor | Verdict:
         cached = await asyncio.to_thread(self._cached_key, received.key_id)
-        now = self._services.now()
-        if cached is not None and cached.retry_at > now:
+        if cached is not None and cached.retry_at > self._services.now():
             if cached.pem is None:
                 return self._without_key(received, NotThere(cached.error or "no key", gone=False))
-            if received.received_at < cached.fetched_at:
-                # Fetched since it came, for another arrival: that is the newest there is.
-                return self._check(received, RemoteKey(cached.id, cached.actor_id or "", cached.pem), None)
-            return Refused(received, f"The signature is not by the key {received.key_id}, fetched lately.")
+            return self._check(received, RemoteKey(cached.id, cached.actor_id or "", cached.pem), None)
         fetched = await self._fetcher.key(received.key_id)
         await asyncio.to_thread(self._remember, received.key_id, fetched)
         if isinstance(fetched, NotNow):
@@ -193,7 +197,8 @@ class Receiver:
     # ── settling ──
 
     def _settle(self, verdicts: Sequence[Verdict]) -> None:
-        for verdict in verdicts:
+        # In the order they came: a reply and its deletion may arrive in one breath.
+        for verdict in sorted(verdicts, key=lambda verdict: verdict.received.id):
             try:
                 with self._services.store.write() as tx:
                     self._settle_one(tx, verdict)
@@ -250,7 +255,7 @@ class Registrar:
 
     async def run(self, stop: Stop) -> int:
         """Handle every errand that is due; return how many."""
-        return await pump(self._claim, self._look, self._settle, slots=SLOTS, stop=stop)
+        return await pump(self._claim, self._look, self._settle, slots=LOOK_SLOTS, stop=stop)
 
     def _claim(self, room: int) -> list[Errand]:
         with self._services.store.write() as tx:

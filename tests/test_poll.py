@@ -1,0 +1,311 @@
+"""Sources are asked politely and often enough, and what goes wrong with one is said and changes nothing."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from feed_server import Item
+from lab import CAFE, Lab
+from loopback import Reply, Request
+
+from bridge.model import PostState
+
+QUARTER, HALF_DAY = timedelta(minutes=15), timedelta(hours=12)
+
+
+@pytest.fixture
+def lab(make_services, clock) -> Iterator[Lab]:
+    with Lab(make_services, clock) as lab:
+        yield lab
+
+
+def pause(lab: Lab, name: str = "blog") -> timedelta:
+    """Return how long a source is left alone from now."""
+    return lab.source(name).due_at - lab.clock.now()
+
+
+# ── the first look ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_was_there_before_us_is_shown_but_not_delivered(lab: Lab) -> None:
+    alice = lab.peer().person()
+    lab.follow(alice)
+    lab.blog.items = [
+        Item(f"Old {number}", date=datetime(2026, 2, 20 - number, tzinfo=UTC)) for number in range(8)
+    ]
+    lab.poll()
+    assert lab.deliver() == 0
+    assert {post.state for post in lab.posts()} == {PostState.BASELINE}
+    assert lab.bridge.get(f"{CAFE}/outbox")[1]["totalItems"] == 8
+    featured = lab.bridge.get(f"{CAFE}/featured")[1]["orderedItems"]
+    assert featured == [lab.uri(post) for post in lab.posts()[:5]]
+    assert "Old 0" in lab.posts()[0].note["content"]
+
+
+def test_a_first_look_that_fails_is_no_first_look(lab: Lab) -> None:
+    lab.blog.post("Old", date=datetime(2026, 2, 1, tzinfo=UTC))
+    lab.blog.status = 500
+    lab.poll()
+    lab.blog.status = 200
+    lab.poll()
+    assert [post.state for post in lab.posts()] == [PostState.BASELINE]
+
+
+def test_a_source_that_points_elsewhere_is_not_new(make_services, clock) -> None:
+    with Lab(make_services, clock) as lab:
+        lab.blog.post("Old")
+        lab.poll()
+        lab.change_config(sources=lab.feed.replace("/feed.xml", "/feed.xml?format=rss"))
+        assert pause(lab) == timedelta()
+        lab.blog.post("New")
+        lab.poll_due()
+        assert [post.state for post in lab.posts()] == [PostState.PUBLISHED, PostState.BASELINE]
+
+
+# ── asking politely ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_feed_is_asked_whether_it_changed(lab: Lab) -> None:
+    lab.blog.headers["Last-Modified"] = "Sun, 01 Mar 2026 11:00:00 GMT"
+    lab.blog.post("Hello")
+    lab.poll()
+    lab.poll()
+    first, second = lab.blog.requests
+    assert "if-none-match" not in first.headers
+    assert second.headers["if-none-match"].startswith('"')
+    assert second.headers["if-modified-since"] == "Sun, 01 Mar 2026 11:00:00 GMT"
+    assert second.headers["user-agent"].startswith("fedibridge/")
+    source = lab.source()
+    assert (source.error, source.failures, source.last_ok_at) == (None, 0, lab.clock.now())
+
+
+def test_the_same_body_again_is_no_change(lab: Lab) -> None:
+    lab.blog.conditional = False
+    lab.blog.post("Hello")
+    lab.poll()
+    before = pause(lab)
+    lab.wait(hours=1)
+    lab.poll()
+    assert pause(lab) > before
+    assert lab.source().error is None
+
+
+def test_the_pace_follows_how_often_a_feed_changes(lab: Lab) -> None:
+    lab.poll()
+    for _ in range(30):
+        lab.clock.tick(pause(lab))
+        lab.poll_due()
+    assert lab.source().interval == HALF_DAY
+    assert HALF_DAY <= pause(lab) <= 1.1 * HALF_DAY
+    for number in range(8):
+        lab.clock.tick(pause(lab))
+        lab.blog.post(f"News {number}")
+        lab.poll_due()
+    assert lab.source().interval == QUARTER
+
+
+def test_a_source_is_not_asked_before_it_is_due(lab: Lab) -> None:
+    lab.poll()
+    lab.wait(minutes=14)
+    assert lab.poll_due() == 0
+    lab.wait(minutes=8)
+    assert lab.poll_due() == 1
+    assert len(lab.blog.requests) == 2
+
+
+def test_a_feed_that_moved_for_good_is_asked_at_its_new_address(lab: Lab) -> None:
+    asked = []
+
+    async def redirect(request: Request) -> Reply:
+        asked.append(request)
+        return Reply(301, headers={"Location": lab.blog.feed})
+
+    old = lab.network.host("old.example", redirect)
+    lab.change_config(sources=lab.feed.replace(lab.blog.feed, f"{old.url}/feed"))
+    lab.poll()
+    assert (lab.source().moved_to, lab.source().error) == (lab.blog.feed, None)
+    lab.poll()
+    assert len(asked) == 1
+    assert len(lab.blog.requests) == 2
+
+
+# ── trouble ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _down(lab: Lab) -> None:
+    lab.blog.go_down()
+
+
+def _failing(lab: Lab) -> None:
+    lab.blog.status = 500
+
+
+def _html(lab: Lab) -> None:
+    lab.blog.raw, lab.blog.content_type = (
+        b"<!doctype html><html><body><p>Please log in</body></html>",
+        "text/html",
+    )
+
+
+def _empty(lab: Lab) -> None:
+    lab.blog.raw = b""
+
+
+def _truncated(lab: Lab) -> None:
+    lab.blog.raw = b'<?xml version="1.0"?><rss version="2.0"><channel><title>A blog</title><item><ti'
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        (_down, "connection refused"),
+        (_failing, "answered 500 instead of a feed"),
+        (_html, "not a feed"),
+        (_empty, "empty"),
+        (_truncated, ""),
+    ],
+)
+def test_trouble_with_a_feed_is_said_and_changes_nothing(
+    lab: Lab, trouble: Callable[[Lab], None], said: str
+) -> None:
+    lab.publish("Hello")
+    before = lab.posts()
+    trouble(lab)
+    lab.poll()
+    source = lab.source()
+    assert source.failures == 1
+    assert source.error is not None
+    assert said in source.error
+    assert "blog.example" in source.error
+    assert lab.posts() == before
+
+
+def test_a_feed_in_trouble_is_asked_ever_less_often(lab: Lab) -> None:
+    lab.blog.status = 500
+    pauses = []
+    for _ in range(10):
+        lab.poll()
+        pauses.append(pause(lab))
+    assert pauses == sorted(pauses)
+    assert QUARTER < pauses[0] < 2 * QUARTER
+    assert HALF_DAY < pauses[-1] <= 1.2 * HALF_DAY
+    lab.blog.status = 200
+    lab.poll()
+    assert (lab.source().failures, lab.source().error) == (0, None)
+    assert pause(lab) < HALF_DAY
+
+
+@pytest.mark.parametrize("retry_after", ["10800", "Sun, 01 Mar 2026 15:00:00 GMT"], ids=["seconds", "date"])
+def test_a_feed_may_say_when_to_come_back(lab: Lab, retry_after: str) -> None:
+    lab.blog.status, lab.blog.headers["Retry-After"] = 429, retry_after
+    lab.poll()
+    assert pause(lab) == timedelta(hours=3)
+
+
+def test_a_feed_that_is_gone_is_asked_once_a_day_and_named(lab: Lab) -> None:
+    lab.blog.status = 410
+    lab.poll()
+    assert pause(lab) >= timedelta(days=1)
+    assert "gone for good" in (lab.source().error or "")
+
+
+def test_one_bad_source_does_not_keep_the_others_from_being_read(make_services, clock) -> None:
+    dead = '[[sites.cafe.sources]]\nname = "dead"\nfeed = "http://127.0.0.1:9/feed.xml"\n'
+    with Lab(make_services, clock, more=dead) as lab:
+        lab.publish("Hello")
+        assert lab.source("dead").error
+        assert len(lab.posts()) == 1
+
+
+def test_a_feed_in_another_encoding_is_read(lab: Lab) -> None:
+    rss = '<?xml version="1.0" encoding="iso-8859-1"?><rss version="2.0"><channel><title>x</title><item>'
+    rss += "<title>Brötchen für alle</title><link>http://blog.example/b</link></item></channel></rss>"
+    lab.blog.raw = rss.encode("latin-1")
+    lab.poll()
+    assert "Brötchen für alle" in lab.newest().note["content"]
+
+
+def test_relative_links_lead_to_the_blog(lab: Lab) -> None:
+    lab.publish("Hello", 'See <a href="/menu">the menu</a>')
+    assert f'href="{lab.blog.url}/menu"' in lab.newest().note["content"]
+
+
+def test_entries_that_cannot_be_read_are_named_and_the_rest_published(lab: Lab) -> None:
+    lab.poll()
+    lab.blog.raw = (
+        b'<?xml version="1.0"?><rss version="2.0"><channel><title>x</title>'
+        b"<item><description></description></item>"
+        b"<item><title>Fine</title><link>http://blog.example/fine</link></item></channel></rss>"
+    )
+    lab.poll()
+    assert ["Fine" in post.note["content"] for post in lab.posts()] == [True]
+
+
+# ── folders ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "posts"
+    path.mkdir()
+    write(path, "old", "Written long ago", date="2026-01-01")
+    return path
+
+
+def write(folder: Path, name: str, text: str, **front: str) -> None:
+    matter = "".join(f"{key}: {value}\n" for key, value in {"title": name, **front}.items())
+    (folder / f"{name}.md").write_text(f"---\n{matter}---\n{text}\n", encoding="utf-8")
+
+
+@pytest.fixture
+def folder_lab(make_services, clock, folder: Path) -> Iterator[Lab]:
+    source = f'[[sites.cafe.sources]]\nname = "posts"\nfolder = "{folder}"\n'
+    with Lab(make_services, clock, sources=source) as lab:
+        lab.poll()
+        lab.poller.watch()
+        yield lab
+
+
+def notice(lab: Lab) -> None:
+    """Let the watch see what changed, and the poll read it."""
+    lab.wait(seconds=3)
+    assert lab.poller.watch() == 0  # it may be half written: it has to stand still for one look
+    assert lab.poller.watch() == 1
+    assert lab.poll_due() == 1
+
+
+def test_a_new_file_is_noticed_and_published(folder_lab: Lab, folder: Path) -> None:
+    assert [post.state for post in folder_lab.posts()] == [PostState.BASELINE]
+    assert folder_lab.poller.watch() == 0
+    write(folder, "new", "Fresh buns")
+    notice(folder_lab)
+    assert folder_lab.newest().state is PostState.PUBLISHED
+    assert "Fresh buns" in folder_lab.newest().note["content"]
+
+
+def test_a_draft_is_published_when_it_is_one_no_longer(folder_lab: Lab, folder: Path) -> None:
+    write(folder, "idea", "Buns?", draft="true")
+    notice(folder_lab)
+    assert len(folder_lab.posts()) == 1
+    write(folder, "idea", "Buns!", draft="false")
+    notice(folder_lab)
+    assert "Buns!" in folder_lab.newest().note["content"]
+    assert folder_lab.newest().state is PostState.PUBLISHED
+
+
+def test_a_file_that_cannot_be_read_is_named_and_the_rest_published(folder_lab: Lab, folder: Path) -> None:
+    (folder / "broken.md").write_text("---\ntitle: [unclosed\n---\nText\n", encoding="utf-8")
+    write(folder, "fine", "All is well")
+    notice(folder_lab)
+    assert "All is well" in folder_lab.newest().note["content"]
+    source = folder_lab.source("posts")
+    assert source.error is None
+    assert ["broken.md" in problem.where for problem in source.problems] == [True]
+
+
+def test_a_folder_that_disappears_is_an_error_and_deletes_nothing(folder_lab: Lab, folder: Path) -> None:
+    folder.rename(folder.with_name("elsewhere"))
+    folder_lab.poll()
+    assert str(folder) in (folder_lab.source("posts").error or "")
+    assert len(folder_lab.posts()) == 1
