@@ -139,7 +139,7 @@ def _commit_edited(tx: Tx, services: Services, draft: Draft, change: Edited, *, 
     posts.name(tx, post.site, known.pk, change.keys)
     holds.drop(tx, known.pk, holds.EDIT, now=now)
     identity.touch(tx)
-    if post.state is not PostState.PUBLISHED:
+    if not _is_told_about(tx, services, post):
         return 0
     deliveries.merge_into_create(tx, _create(services, post, known.pk), now=now)
     if not change.quiet:
@@ -149,9 +149,17 @@ def _commit_edited(tx: Tx, services: Services, draft: Draft, change: Edited, *, 
     return 0
 
 
+def _is_told_about(tx: Tx, services: Services, post: Post) -> bool:
+    """Say whether followers' servers have a post: it was sent, or it is pinned and they fetched it."""
+    if post.state is not PostState.BASELINE:
+        return post.state is PostState.PUBLISHED
+    pinned = posts.featured(tx, post.site, limit=services.site(post.site).pinned)
+    return any(one.id == post.id for one in pinned)
+
+
 def send_edit(tx: Tx, services: Services, due: DueEdit, *, now: datetime) -> int:
     """Tell followers about an edit that has stood, unless it was taken back meanwhile."""
-    if not due.is_news or due.post.state is not PostState.PUBLISHED:
+    if not due.is_news or not _is_told_about(tx, services, due.post):
         edits.plan(tx, due.pk, None)
         return 0
     new = _update(services, due.post, due.pk, now=now)
@@ -192,11 +200,12 @@ def delete_post(
     """
     pk = posts.row_of(tx, post.site, post.id)
     assert pk is not None
+    was_told_about = _is_told_about(tx, services, post)
     posts.bury(tx, pk, state=state, now=now)
     for kind in (holds.NEW, holds.EDIT, holds.DELETE):
         holds.drop(tx, pk, kind, now=now)
     identity.touch(tx)
-    if post.state is not PostState.PUBLISHED:
+    if not was_told_about:
         return 0
     object_uri = services.ids.post(post.site, post.id)
     activity_id = mint_activity_id(post.site, "Delete", object_uri)

@@ -188,15 +188,19 @@ def test_each_edit_is_dated_later_than_the_one_before(lab: Lab, alice: Person) -
     assert dates == sorted(set(dates))
 
 
-def test_an_edit_of_what_was_there_before_us_is_shown_but_not_sent(lab: Lab) -> None:
-    alice = lab.peer().person()
-    lab.follow(alice)
-    lab.blog.post("Old", "As it was", date=datetime(2026, 1, 1, tzinfo=UTC))
-    lab.poll()
-    lab.edit("As it should be")
-    lab.deliver()
-    assert alice.peer.types == ["Accept"]
-    assert "As it should be" in lab.newest().note["content"]
+@pytest.mark.parametrize(("pinned", "sent"), [(0, ["Accept"]), (5, ["Accept", "Update"])])
+def test_an_edit_of_what_was_there_before_us_is_shown_and_sent_only_if_it_is_pinned(
+    make_services, clock, pinned: int, sent: list[str]
+) -> None:
+    with Lab(make_services, clock, site=f"pinned = {pinned}\n") as lab:
+        alice = lab.peer().person()
+        lab.follow(alice)
+        lab.blog.post("Old", "As it was", date=datetime(2026, 1, 1, tzinfo=UTC))
+        lab.poll()
+        lab.edit("As it should be")
+        lab.deliver()
+        assert alice.peer.types == sent  # servers fetch what is pinned, and would show it as it was
+        assert "As it should be" in lab.newest().note["content"]
 
 
 def test_an_update_also_goes_to_those_who_replied_or_liked(lab: Lab, alice: Person) -> None:
