@@ -57,10 +57,9 @@ def site_icon(services: Services, key: str) -> Image | None:
     return _picture_of(services, key, site.icon, "icon", site.icon_alt)
 
 
-def picture_name(path: Path, role: str) -> str:
+def picture_name(path: Path, role: str, body: bytes) -> str:
     """Name an icon or header file so that a new picture has a new URL (servers cache them for ever)."""
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    return f"{role}-{digest}{path.suffix.lower()}"
+    return f"{role}-{hashlib.sha256(body).hexdigest()[:12]}{path.suffix.lower()}"
 
 
 def _document(services: Services, key: str, **moments: Any) -> dict[str, Any]:
@@ -94,10 +93,13 @@ def _picture_of(
 ) -> Image | None:
     if picture is None:
         return None
-    if isinstance(picture, Path):
-        url = services.ids.picture(key, picture_name(picture, role))
-        return Image(url, alt, PICTURE_TYPES.get(picture.suffix.lower()))
-    return Image(picture, alt, PICTURE_TYPES.get(Path(urlsplit(picture).path).suffix.lower()))
+    if isinstance(picture, str):
+        return Image(picture, alt, PICTURE_TYPES.get(Path(urlsplit(picture).path).suffix.lower()))
+    try:
+        url = services.ids.picture(key, picture_name(picture, role, picture.read_bytes()))
+    except OSError:  # it was there when the config was read; a profile without it is better than none
+        return None
+    return Image(url, alt, PICTURE_TYPES.get(picture.suffix.lower()))
 
 
 def _attribution_domains(site: SiteConfig) -> tuple[str, ...]:

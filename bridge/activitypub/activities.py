@@ -17,12 +17,14 @@ def create(ids: Ids, site: str, note: Mapping[str, Any], *, activity_id: str) ->
     that has it as already edited.
     """
     fresh = {key: value for key, value in note.items() if key != "updated"}
-    return _activity(ids, site, "Create", activity_id, fresh, published=note["published"])
+    addressed = _addressees(note)
+    return _activity(ids, site, "Create", activity_id, fresh, published=note["published"], to=addressed)
 
 
 def update(ids: Ids, site: str, note: Mapping[str, Any], *, activity_id: str, at: datetime) -> Document:
     """Announce an edit of a post, made `at`; a note without `updated` only refreshes its counts."""
-    return _activity(ids, site, "Update", activity_id, note, published=timestamp(at))
+    addressed = _addressees(note)
+    return _activity(ids, site, "Update", activity_id, note, published=timestamp(at), to=addressed)
 
 
 def update_actor(
@@ -99,6 +101,7 @@ def _activity(
     *,
     published: str | None = None,
     context: object = NOTE_CONTEXT,
+    to: Document | None = None,
 ) -> Document:
     return {
         "@context": context,
@@ -106,9 +109,14 @@ def _activity(
         "type": activity_type,
         "actor": ids.actor(site),
         **({"published": published} if published else {}),
-        **address(ids, site),  # the object's own: Pleroma and Akkoma compare them
+        **(to or address(ids, site)),
         "object": {key: value for key, value in obj.items() if key != "@context"},
     }
+
+
+def _addressees(obj: Mapping[str, Any]) -> Document:
+    # The object's own: Pleroma and Akkoma compare them.
+    return {"to": obj["to"], "cc": obj["cc"]}
 
 
 def _answer(ids: Ids, site: str, answer_type: str, request: Mapping[str, Any], activity_id: str) -> Document:

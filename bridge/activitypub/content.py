@@ -9,14 +9,27 @@ MAX_HASHTAG = 100
 MAX_SHOWN_URL = 60
 
 
-def compose_content(title: str, page_url: str | None, body_html: str, tags: Iterable[tuple[str, str]]) -> str:
+def compose_content(
+    title: str,
+    page_url: str | None,
+    body_html: str,
+    tags: Iterable[tuple[str, str]],
+    *,
+    about: str | None = None,
+) -> str:
     """Compose a note's HTML: a linked title, the body, a link to the page, and the hashtags.
 
     `tags` are (name without `#`, href). Mastodon makes its preview card of the first link, which the title
-    sees to; `rel="tag"` keeps hashtags from becoming one.
+    sees to; `rel="tag"` keeps hashtags from becoming one. The title of a link post leads to the page it is
+    `about`, and a star to the author's own.
     """
-    parts = (_title_html(title, page_url), body_html, _link_html(page_url), _tags_html(tags))
+    title_html, link = title_link(title, about or page_url), page_link(page_url, starred=bool(about))
+    parts = (_paragraph(title_html), body_html, _paragraph(link), _paragraph(tag_links(tags)))
     return "".join(part for part in parts if part)
+
+
+def _paragraph(inline: str) -> str:
+    return f"<p>{inline}</p>" if inline else ""
 
 
 def hashtag(label: str) -> str | None:
@@ -43,24 +56,36 @@ def link_html(url: str) -> str:
     return f'<a href="{escape(url)}" rel="me nofollow noopener" translate="no">{escape(_shown_url(url))}</a>'
 
 
-def _title_html(title: str, page_url: str | None) -> str:
+def title_link(title: str, url: str | None) -> str:
+    """Write a title, linked where there is a page to link to; nothing for no title."""
     if not title:
         return ""
-    if page_url is None:
-        return f"<p><strong>{escape(title)}</strong></p>"
-    return f'<p><a href="{escape(page_url)}">{escape(title)}</a></p>'
+    if url is None:
+        return f"<strong>{escape(title)}</strong>"
+    return f'<a href="{escape(url)}">{escape(title)}</a>'
 
 
-def _link_html(page_url: str | None) -> str:
-    return f'<p><a href="{escape(page_url)}">{escape(_shown_url(page_url))}</a></p>' if page_url else ""
+def page_link(url: str | None, *, starred: bool = False) -> str:
+    """Write a link that shows where it leads."""
+    if not url:
+        return ""
+    return f'<a href="{escape(url)}">{"★ " if starred else ""}{escape(_shown_url(url))}</a>'
 
 
-def _tags_html(tags: Iterable[tuple[str, str]]) -> str:
+def mention_link(handle: str, url: str) -> str:
+    """Write a mention of ``@ann@social.example`` as Mastodon does."""
+    name = handle.removeprefix("@").partition("@")[0]
+    link = f'<a href="{escape(url)}" class="u-url mention">@<span>{escape(name)}</span></a>'
+    return f'<span class="h-card">{link}</span>'
+
+
+def tag_links(tags: Iterable[tuple[str, str]]) -> str:
+    """Write hashtags, each linked to its page."""
     anchors = [
         f'<a href="{escape(href)}" class="mention hashtag" rel="tag">#<span>{escape(name)}</span></a>'
         for name, href in tags
     ]
-    return f"<p>{' '.join(anchors)}</p>" if anchors else ""
+    return " ".join(anchors)
 
 
 def _shown_url(url: str) -> str:

@@ -34,6 +34,7 @@ from bridge.activitypub.collection import (
 from bridge.activitypub.content import compose_content, hashtag, link_html
 from bridge.activitypub.objects import (
     ActorProfile,
+    ArticleParts,
     NoteParts,
     actor,
     instance_actor,
@@ -49,6 +50,7 @@ __all__ = [
     "MAX_ACTIVITY_BYTES",
     "OUTBOX_PAGE_SIZE",
     "ActorProfile",
+    "ArticleParts",
     "NoteParts",
     "accept",
     "accept_feature",

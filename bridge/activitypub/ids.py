@@ -88,6 +88,11 @@ class Ids:
     def instance(self) -> str:
         return f"{self.base_url}/ap/instance"
 
+    @property
+    def instance_user(self) -> str:
+        """Return the instance actor's name: its host, as Mastodon's is called."""
+        return urlsplit(self.base_url).hostname or "instance"
+
     def rsa_key(self, actor: str) -> str:
         return f"{actor}#main-key"
 
@@ -117,6 +122,10 @@ class Ids:
     def picture(self, site: str, name: str) -> str:
         """Return where the bridge serves a profile's icon or header."""
         return f"{self.actor(site)}/pictures/{quote(name)}"
+
+    def websub(self, token: str) -> str:
+        """Return where a hub calls us about one subscription."""
+        return f"{self.base_url}/ap/about/websub/{token}"
 
     @property
     def privacy(self) -> str:

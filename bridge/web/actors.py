@@ -106,6 +106,17 @@ def blueprint(services: Services) -> Blueprint:
                 return _unseen(services, found)
             return _collection(tx, services, found, collection)
 
+    @routes.get("/ap/<site>/authorizations/<stamp>")
+    def authorization(site: str, stamp: str) -> Response:
+        """Show our word that a quote is welcome (FEP-044f)."""
+        with store.read() as tx:
+            found = interactions.stamped(tx, site, stamp)
+        if found is None:
+            return error(404, "There is no such authorization here.")
+        quote, post_id = found
+        quoted = ids.post(site, post_id)
+        return document(documents.quote_authorization(ids, site, stamp, quote=quote, quoted=quoted))
+
     @routes.get("/ap/<site>/activities/<activity_id>")
     def activity(site: str, activity_id: str) -> Response:
         with store.read() as tx:

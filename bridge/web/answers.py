@@ -4,9 +4,19 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from flask import Response, request
+from flask import Response, render_template, request
 
 from bridge.activitypub.documents import CONTENT_TYPE, encode
+
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+    "Content-Security-Policy": (
+        "default-src 'none'; img-src https: http: 'self'; style-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+}
+"""What every answer carries: nothing in it is run, framed or taken for another type than it says."""
 
 CACHE = "public, max-age=180"
 """As long as Mastodon lets others cache its own documents."""
@@ -32,10 +42,13 @@ def redirect(url: str) -> Response:
 
 
 def error(status: int, message: str, *, retry_after: int | None = None) -> Response:
-    """Say what is wrong, in the one form that Mastodon's admins see in their logs."""
-    headers = {"Cache-Control": "no-store"}
+    """Say what is wrong: to a person as a page, to a server as what Mastodon's admins see in logs."""
+    headers = {"Cache-Control": "no-store", "Vary": "Accept"}
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)
+    if is_browser():
+        page = render_template("error.html", status=status, message=message)
+        return Response(page, status, headers, content_type="text/html; charset=utf-8")
     return Response(orjson.dumps({"error": message[:500]}), status, headers, content_type="application/json")
 
 
@@ -44,6 +57,16 @@ def is_browser() -> bool:
     return wants_page(request.headers.get("Accept", ""))
 
 
+def is_server() -> bool:
+    """Say whether another server is looking, where anyone else gets the page for people."""
+    return wants_activity(request.headers.get("Accept", ""))
+
+
 def wants_page(accept: str) -> bool:
     """Say whether an Accept header is a browser's."""
-    return "text/html" in accept and "activity+json" not in accept and "ld+json" not in accept
+    return "text/html" in accept and not wants_activity(accept)
+
+
+def wants_activity(accept: str) -> bool:
+    """Say whether an Accept header asks for ActivityPub."""
+    return "activity+json" in accept or "ld+json" in accept

@@ -14,7 +14,6 @@ from bridge.web.answers import data, error
 
 HIT = "public, max-age=86400"
 REPOSITORY = "https://github.com/fedibridge/fedibridge"
-INSTANCE_USER = "instance"
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -22,7 +21,7 @@ def blueprint(services: Services) -> Blueprint:
     routes = Blueprint("discovery", __name__)
     subjects = [
         *(subject_of(services, key, site) for key, site in services.config.sites.items()),
-        discovery.instance_subject(services.ids, INSTANCE_USER),
+        discovery.instance_subject(services.ids, services.ids.instance_user),
     ]
     base_url = services.config.base_url
 

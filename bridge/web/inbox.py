@@ -9,6 +9,7 @@ import logging
 from typing import Any
 
 from flask import Blueprint, Response, request
+from werkzeug.exceptions import MethodNotAllowed
 
 from bridge.activitypub.keys import load_public_key
 from bridge.activitypub.parse import Activity, binding_error, parse_activity
@@ -28,7 +29,6 @@ MAX_BODY = 1024 * 1024  # bytes: Mastodon's limit too
 MAX_UNVERIFIED_BODY = 256 * 1024  # of strangers, which is kept until their key is fetched
 MAX_UNVERIFIED = 2_000  # arrivals waiting for a key; more are asked to come back
 POSTS_PER_5_MINUTES = 3_000  # from one address: a Move brings thousands of Follows at once
-_SIGNED_HEADERS = 60
 
 _ACCEPTED_TYPES = ("application/activity+json", "application/ld+json", "application/json")
 
@@ -49,19 +49,24 @@ def blueprint(services: Services) -> Blueprint:
             return error(404, f"There is no site {site[:40]!r} here.")
         return _receive(services, limit)
 
+    @routes.get("/ap/inbox")
+    def unreadable() -> Response:
+        """Answer here, or the inbox would be looked for among the sites."""
+        raise MethodNotAllowed(["POST"])
+
     return routes
 
 
 def _receive(services: Services, limit: RateLimit) -> Response:
+    if (request.content_length or 0) > MAX_BODY:
+        return error(413, f"An activity may have {MAX_BODY} bytes at most.")
+    content_type = (request.content_type or "").partition(";")[0].strip().lower()
+    if content_type and content_type not in _ACCEPTED_TYPES:
+        return error(415, f"Send application/activity+json, not {content_type[:80]}.")
     address = client_address(request, services.config.server.trusted_proxies)
     # A private address is a proxy's, behind which everyone is: one limit for all would shut us off.
     if address is not None and is_public(address) and not limit.allows(address):
         return error(429, "Too many requests from your address; please slow down.", retry_after=60)
-    content_type = (request.content_type or "").partition(";")[0].strip().lower()
-    if content_type and content_type not in _ACCEPTED_TYPES:
-        return error(415, f"Send application/activity+json, not {content_type[:80]}.")
-    if (request.content_length or 0) > MAX_BODY:
-        return error(413, f"An activity may have {MAX_BODY} bytes at most.")
     if "signature" not in request.headers:
         return error(401, "The request is not signed (HTTP Signatures, draft-cavage-12 or RFC 9421).")
     body = read_body(MAX_BODY)
@@ -143,7 +148,7 @@ def _store(
         key_id=claim.key_id,
         host=host_of(claim.key_id),
         verified=verified,
-        request={"method": signed.method, "target": signed.target, "headers": dict(signed.headers)},
+        request={"method": signed.method, "target": signed.target, "headers": _needed(signed, claim)},
         body=signed.body,
     )
     with services.store.write() as tx:
@@ -168,8 +173,14 @@ def _signed_request(body: bytes) -> SignedRequest:
     environ: dict[str, Any] = request.environ
     query = environ.get("QUERY_STRING", "")
     target = environ["PATH_INFO"] + (f"?{query}" if query else "")
-    headers = {name.lower(): value for name, value in list(request.headers.items())[:_SIGNED_HEADERS]}
+    headers = {name.lower(): value for name, value in request.headers.items()}
     return SignedRequest(request.method, target, headers, body)
+
+
+def _needed(signed: SignedRequest, claim: Claim) -> dict[str, str]:
+    """Return the headers the signature is verified with later; who asked (X-Forwarded-For) is not kept."""
+    needed = {"host", "signature", "signature-input", *claim.covered}
+    return {name: value for name, value in signed.headers.items() if name in needed}
 
 
 def _accepted() -> Response:

@@ -14,7 +14,7 @@ MAX_TRACKED = 10_000  # addresses; strangers choose how many there are
 
 
 class RateLimit:
-    """At most `requests` per `seconds` from one address, or one IPv6 /64; kept in this process only."""
+    """At most `requests` per `seconds` from one address, one IPv6 /64 or one name; each process counts."""
 
     def __init__(self, requests: int, *, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._most = float(requests)
@@ -22,9 +22,9 @@ class RateLimit:
         self._clock = clock
         self._left: dict[str, tuple[float, float]] = {}
 
-    def allows(self, address: Address) -> bool:
+    def allows(self, who: Address | str) -> bool:
         """Count a request and say whether it is within the limit."""
-        key, now = _bucket(address), self._clock()
+        key, now = _bucket(who), self._clock()
         left, then = self._left.get(key, (self._most, now))
         left = min(self._most, left + (now - then) * self._per_second)
         if key not in self._left and len(self._left) >= MAX_TRACKED:
@@ -36,22 +36,31 @@ class RateLimit:
 def client_address(asked: Request, trusted: Sequence[Network]) -> Address | None:
     """Return who sent a request: the peer, or whom the nearest trusted proxies say it was."""
     address = _parse(asked.environ.get("REMOTE_ADDR", ""))
-    hops = [part.strip() for part in asked.headers.get("X-Forwarded-For", "").split(",")]
-    while address is not None and hops and any(address in network for network in trusted):
-        address = _parse(hops.pop()) or address
-        if not hops:
+    hops = asked.headers.get("X-Forwarded-For", "").split(",")
+    while address is not None and any(address in network for network in trusted):
+        before = _parse(hops.pop()) if hops else None
+        if before is None:  # whatever stands further left a stranger may have written
             break
+        address = before
     return address
 
 
 def _parse(text: str) -> Address | None:
+    """Read an address, with or without a port, as IIS and Azure's proxies write them."""
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
     try:
-        return ipaddress.ip_address(text.split("%")[0])
+        address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
+    # Seen by a socket that takes both: otherwise all of IPv4 would share one bucket.
+    return getattr(address, "ipv4_mapped", None) or address
 
 
-def _bucket(address: Address) -> str:
-    if isinstance(address, IPv6Address):
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return str(address)
+def _bucket(who: Address | str) -> str:
+    if isinstance(who, IPv6Address):
+        return str(ipaddress.ip_network((who, 64), strict=False))
+    return str(who)

@@ -1,7 +1,7 @@
 """Pictures the bridge serves itself: a profile's icon and header, and those of folders without a website."""
 
-import mimetypes
 import os
+import stat
 from pathlib import Path
 
 from flask import Blueprint, Response
@@ -23,38 +23,41 @@ _HARMLESS = {"Content-Security-Policy": "default-src 'none'; sandbox", "X-Conten
 def blueprint(services: Services) -> Blueprint:
     """Build the routes."""
     routes = Blueprint("media", __name__)
-    pictures = _profile_pictures(services)
 
     @routes.get("/ap/<site>/pictures/<name>")
     def profile_picture(site: str, name: str) -> Response:
-        path = pictures.get((site, name))
+        role = name.partition("-")[0]
+        path = _profile_picture(services, site, role)
         if path is None:
-            return error(404, "There is no such picture here.")
-        return _picture(path.read_bytes(), path.suffix, FOR_EVER)
+            return _not_found()
+        try:
+            body = path.read_bytes()
+        except OSError:
+            return _not_found()
+        # Whoever still has the address of the picture before it gets today's, for a day.
+        is_current = name == picture_name(path, role, body)
+        return _picture(body, path.suffix, FOR_EVER if is_current else A_DAY)
 
     @routes.get("/ap/<site>/media/<source>/<path:path>")
     def folder_picture(site: str, source: str, path: str) -> Response:
         suffix = Path(path).suffix.lower()
         configured = _served_folder(services, site, source)
-        if configured is None or suffix not in PICTURE_TYPES:
-            return error(404, "There is no such picture here.")
+        if configured is None or suffix not in PICTURE_TYPES or _is_hidden(path):
+            return _not_found()
         try:
-            body = _read(os.fdopen(open_below(folder_of(services, site, configured), path), "rb"))
+            body = _read(open_below(folder_of(services, site, configured), path))
         except (BridgeError, OSError):
-            return error(404, "There is no such picture here.")
+            return _not_found()
         return _picture(body, suffix, A_DAY)
 
     return routes
 
 
-def _profile_pictures(services: Services) -> dict[tuple[str, str], Path]:
-    """Return (site, file name in its URL) → file."""
-    found = {}
-    for key, site in services.config.sites.items():
-        for role, picture in (("icon", site.icon), ("header", site.header)):
-            if isinstance(picture, Path):
-                found[key, picture_name(picture, role)] = picture
-    return found
+def _profile_picture(services: Services, site: str, role: str) -> Path | None:
+    configured = services.config.sites.get(site)
+    pictures = {"icon": configured.icon, "header": configured.header} if configured else {}
+    picture = pictures.get(role)
+    return picture if isinstance(picture, Path) else None
 
 
 def _served_folder(services: Services, site: str, name: str) -> FolderSource | None:
@@ -66,15 +69,26 @@ def _served_folder(services: Services, site: str, name: str) -> FolderSource | N
     return None
 
 
-def _read(file) -> bytes:  # type: ignore[no-untyped-def]
-    with file:
-        body: bytes = file.read(MAX_PICTURE + 1)
-    if len(body) > MAX_PICTURE:
-        raise OSError("larger than a picture may be")
-    return body
+def _is_hidden(path: str) -> bool:
+    return any(part.startswith(".") for part in path.split("/"))
+
+
+def _read(descriptor: int) -> bytes:
+    """Read a picture and close it; OSError when it is no regular file, or too large."""
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_PICTURE:
+            raise OSError("not a file of a picture's size")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(MAX_PICTURE)
+    finally:
+        os.close(descriptor)
 
 
 def _picture(body: bytes, suffix: str, cache: str) -> Response:
-    kind = PICTURE_TYPES.get(suffix.lower()) or mimetypes.types_map.get(suffix, "application/octet-stream")
     headers = {"Cache-Control": cache, "Access-Control-Allow-Origin": "*", **_HARMLESS}
-    return Response(body, 200, headers, content_type=kind)
+    return Response(body, 200, headers, content_type=PICTURE_TYPES[suffix.lower()])
+
+
+def _not_found() -> Response:
+    return error(404, "There is no such picture here.")

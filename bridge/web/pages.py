@@ -62,7 +62,9 @@ def blueprint(services: Services) -> Blueprint:
             return redirect(ids.post(found.site, found.id))
         if found.deleted_at is not None:
             return error(410, "This post was deleted.")
-        return redirect(found.page_url) if found.page_url else _feed(services, found.site, [found])
+        if found.page_url:
+            return redirect(found.page_url)
+        return _feed(services, found.site, [found], alternate=ids.post(found.site, found.id))
 
     @routes.get("/ap/about/privacy")
     def privacy() -> Response:
@@ -76,15 +78,22 @@ def _has_website(services: Services, site: SiteConfig) -> bool:
 
 
 def _feed(
-    services: Services, key: str, shown: list[Post], *, tag: str | None = None, followers: int | None = None
+    services: Services,
+    key: str,
+    shown: list[Post],
+    *,
+    tag: str | None = None,
+    followers: int | None = None,
+    alternate: str | None = None,
 ) -> Response:
+    """Show posts of a site; `alternate` is the ActivityPub document that says the same."""
     site = services.site(key)
     listed = [
         {
             "content": Markup(post.note["content"]),  # noqa: S704  sanitised by nh3 when it was stored
             "published_at": post.published_at,
             "url": post.note["url"],
-            "object": post.note["id"],
+            "language": next(iter(post.note.get("contentMap", ())), site.language),
             "images": [a for a in post.note.get("attachment", ()) if a["mediaType"].startswith("image/")],
         }
         for post in shown
@@ -96,7 +105,7 @@ def _feed(
         posts=listed,
         tag=tag,
         followers=followers,
-        actor=services.ids.actor(key),
+        alternate=alternate or services.ids.actor(key),
         privacy=services.ids.privacy,
     )
 

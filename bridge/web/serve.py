@@ -1,6 +1,10 @@
-"""Runs the web process: Granian in front of our WSGI application."""
+"""Runs the web process: Granian in front of our application."""
 
 import logging
+import os
+import signal
+import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -8,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bridge.services import Services
 
-THREADS = 4  # per process; with SQLite they share one writer anyway
 BACKLOG = 1024
 STOP_SECONDS = 5
 
@@ -26,9 +29,8 @@ def serve(host: str, port: int, open_: "Callable[[], Services]", *, workers: int
         "fedibridge",
         address=host,
         port=port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.RSGI,
         workers=workers,
-        blocking_threads=THREADS,
         backlog=BACKLOG,
         log_level=LogLevels.warning,
         websockets=False,
@@ -38,8 +40,17 @@ def serve(host: str, port: int, open_: "Callable[[], Services]", *, workers: int
     server.serve(target_loader=partial(_load, open_), wrap_loader=False)
 
 
-def _load(open_: "Callable[[], Services]", *_: Any) -> Callable[..., Any]:
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone: killed, it could not tell us to."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _load(open_: "Callable[[], Services]", *_: Any) -> Any:
     from bridge.web import create_wsgi
+    from bridge.web.gate import Gate
 
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    return create_wsgi(open_())
+    threading.Thread(target=_end_with, args=(os.getppid(),), name="parent", daemon=True).start()
+    return Gate(create_wsgi(open_()))
