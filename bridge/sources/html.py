@@ -2,7 +2,7 @@
 
 from bridge.sources.notehtml import NoteHtml, to_note_html
 from bridge.sources.sanitize import absolute_url, absolutise, clean_incoming, same_host
-from bridge.sources.text import excerpt, html_from, one_line, paragraphs, plain_text, strip_controls
+from bridge.sources.text import excerpt, html_from, one_line, paragraphs, plain_text, shorten, strip_controls
 from bridge.sources.truncate import truncate_html
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "paragraphs",
     "plain_text",
     "same_host",
+    "shorten",
     "strip_controls",
     "to_note_html",
     "truncate_html",

@@ -52,7 +52,7 @@ def plain_text(html: str) -> str:
 
 def paragraphs(text: str) -> str:
     """Return plain text as HTML: a paragraph per blank line, a `<br>` per line break."""
-    blocks = (block.strip() for block in strip_controls(text).replace("\r\n", "\n").split("\n\n"))
+    blocks = (block.strip() for block in "\n".join(strip_controls(text).splitlines()).split("\n\n"))
     return "".join(f"<p>{escape(b, quote=False).replace(chr(10), '<br>')}</p>" for b in blocks if b)
 
 
@@ -68,8 +68,12 @@ def excerpt(html_or_text: str, limit: int = 400) -> str:
 
     It ends with a sentence if one ends in the last half of the limit, else with a whole word and “…”.
     """
-    text = plain_text(html_or_text) if looks_like_html(html_or_text) else strip_controls(html_or_text)
-    text = " ".join(text.split())
+    return shorten(plain_text(html_or_text) if looks_like_html(html_or_text) else html_or_text, limit)
+
+
+def shorten(text: str, limit: int = 400) -> str:
+    """Return the beginning of plain text as `excerpt` does; what looks like a tag in it is text."""
+    text = " ".join(strip_controls(text).split())
     if len(text) <= limit:
         return text
     head = text[:limit]

@@ -1,0 +1,231 @@
+"""`bridge preview`: how posts will look to followers, before anything is sent."""
+
+import asyncio
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.text import Text
+
+from bridge.activitypub.ids import mint_post_id
+from bridge.addresses import Reach
+from bridge.cli.output import print_json, say
+from bridge.cli.richpost import to_text
+from bridge.cli.settings import Settings
+from bridge.compose import compose_note
+from bridge.config import FeedSource, FolderSource
+from bridge.entrykeys import canonical_link, strong_keys, weak_keys
+from bridge.errors import BridgeError, SourceError
+from bridge.folders import folder_of
+from bridge.model import Entry, Harvest, Unreachable
+from bridge.net import Client
+from bridge.poll import FEED_ACCEPT, FEED_LIMIT, FEED_SECONDS
+from bridge.preview import Attached, Level, Preview
+from bridge.preview import preview as look_at
+from bridge.preview_page import render_page
+from bridge.services import Services
+from bridge.sources.feed import parse_feed
+from bridge.sources.folder import read_folder
+from bridge.sources.markdownpost import name_of
+
+_WIDTH = 76
+
+
+@dataclasses.dataclass(frozen=True)
+class Read:
+    """A source as it is at this moment, of a site."""
+
+    site: str
+    source: FeedSource | FolderSource
+    harvest: Harvest
+
+
+@click.command()
+@click.argument("what", required=False)
+@click.option("--all", "everything", is_flag=True, help="Every entry of the sources.")
+@click.option("--site", help="Only this site's sources.")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to look at.")
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+@click.pass_obj
+def preview(
+    settings: Settings,
+    what: str | None,
+    everything: bool,
+    site: str | None,
+    html: Path | None,
+    as_json: bool,
+) -> None:
+    """Show how posts will look on Mastodon, Misskey and Threads and as a link's card, with what may surprise.
+
+    WHAT is the address of a post's page, or its Markdown file; --all shows everything there is. The sources
+    are read afresh, and nothing is published.
+    """
+    if bool(what) == everything:
+        raise click.UsageError("Say which post, by its page's address or its file, or --all.")
+    services = settings.open()
+    shown, problems = _previews(services, what, site)
+    for problem in problems:
+        click.echo(f"bridge: {problem}", err=True)
+    if as_json:
+        print_json([dataclasses.asdict(one) for one in shown])
+    elif html:
+        _write(html, render_page(shown))
+        say(f"{len(shown)} post{'' if len(shown) == 1 else 's'} in {html}: open it in a browser.")
+    else:
+        for one in shown:
+            _print(one)
+
+
+def _previews(services: Services, what: str | None, site: str | None) -> tuple[list[Preview], list[str]]:
+    """Return what is asked for, and what is wrong with its sources."""
+    if site is not None and site not in services.config.sites:
+        known = ", ".join(services.config.sites)
+        raise click.UsageError(f"There is no site {site!r} in the config; there is: {known}.")
+    read, failures = asyncio.run(_read_sources(services, _wanted(services, what, site)))
+    found = [
+        (one.site, entry) for one in read for entry in one.harvest.entries if _is_meant(one, entry, what)
+    ]
+    problems = [*failures, *_problems(read, what)]
+    if what and not found:
+        raise SourceError("\n".join(problems) or _not_found(what))
+    return [_preview(services, key, entry) for key, entry in found], problems
+
+
+def _preview(services: Services, site: str, entry: Entry) -> Preview:
+    now = services.now()
+    post_id = mint_post_id(site, [*strong_keys(entry), *weak_keys(entry)][0])
+    note = compose_note(services, site, post_id, entry, published_at=entry.published_at or now)
+    return look_at(note, entry, services.site(site), now=now)
+
+
+# ── reading the sources ──────────────────────────────────────────────────────────────────────────
+
+Wanted = Sequence[tuple[str, FeedSource | FolderSource]]
+
+
+def _wanted(services: Services, what: str | None, site: str | None) -> Wanted:
+    """Return the sources that may hold what is asked for: for a file only the folder it is in."""
+    every = [
+        (key, source)
+        for key, one in services.config.sites.items()
+        if site in (None, key)
+        for source in one.sources
+    ]
+    if what is None or "://" in what:
+        return every
+    path = Path(what).resolve()
+    if not path.is_file():
+        raise SourceError(f"There is no file {what}. Give a post's Markdown file, or its page's address.")
+    folders = [
+        (key, one) for key, one in every if isinstance(one, FolderSource) and path.is_relative_to(one.folder)
+    ]
+    if not folders:
+        raise SourceError(f"{what} is in none of the folders that config.toml names as sources.")
+    return folders
+
+
+async def _read_sources(services: Services, wanted: Wanted) -> tuple[list[Read], list[str]]:
+    """Read all sources at once; one that cannot be read is a sentence instead."""
+    public = Client(services.user_agent, services.reach, now=services.now)
+    private = Client(services.user_agent, Reach(private=True), now=services.now)
+    async with public, private:
+        tasks = [
+            _read(services, private if getattr(source, "private_network", False) else public, key, source)
+            for key, source in wanted
+        ]
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    read = [result for result in results if isinstance(result, Read)]
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, BridgeError):
+            raise result
+    return read, [str(result) for result in results if isinstance(result, BridgeError)]
+
+
+async def _read(services: Services, client: Client, site: str, source: FeedSource | FolderSource) -> Read:
+    if isinstance(source, FolderSource):
+        folder = folder_of(services, site, source)
+        return Read(site, source, await asyncio.to_thread(read_folder, folder, now=services.now()))
+    answer = await client.get(
+        source.feed, accept=FEED_ACCEPT, limit=FEED_LIMIT, timeout=FEED_SECONDS, schemes=("https", "http")
+    )
+    if isinstance(answer, Unreachable):
+        raise SourceError(f"{source.feed}: {answer.why}")
+    if answer.status != 200:
+        raise SourceError(f"{source.feed} answered {answer.status} instead of a feed")
+    content_type = answer.headers.get("content-type")
+    harvest = parse_feed(answer.body, url=answer.url, content_type=content_type, now=services.now())
+    return Read(site, source, harvest)
+
+
+def _is_meant(read: Read, entry: Entry, what: str | None) -> bool:
+    if what is None:
+        return True
+    if "://" in what:
+        return entry.link is not None and canonical_link(entry.link) == canonical_link(what)
+    return isinstance(read.source, FolderSource) and entry.guid == _key(read.source, what)
+
+
+def _key(source: FolderSource, what: str) -> str:
+    return name_of(Path(what).resolve().relative_to(source.folder).as_posix()).key
+
+
+def _problems(read: Sequence[Read], what: str | None) -> list[str]:
+    """Return what is wrong with entries: all of it, or what concerns the one file that was named."""
+    problems = [problem for one in read for problem in one.harvest.problems]
+    if what and "://" in what:
+        return []
+    path = str(Path(what).resolve()) if what else ""
+    return [
+        f"{p.where}: {p.what}" for p in problems if not what or path.endswith(f"/{p.where.partition(':')[0]}")
+    ]
+
+
+def _not_found(what: str) -> str:
+    if "://" in what:
+        return f"None of the sources has an entry whose page is {what} (any more)."
+    return f"{what} makes no post: it is a draft, it has expired, or it is no Markdown."
+
+
+# ── showing ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _write(path: Path, page: str) -> None:
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise SourceError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _print(one: Preview) -> None:
+    screen = Console(highlight=False)  # not output's, which wraps no lines
+    screen.print()
+    screen.print(
+        Text(one.title or "(no title)", "bold"), Text(f" · {one.kind} · {one.visibility}", "dim"), sep=""
+    )
+    mastodon: list[RenderableType] = [to_text(one.mastodon), *map(_box, one.attached)]
+    if one.warning:
+        mastodon.insert(0, Text(f"⚠ {one.warning}\n(hidden until clicked)\n", "yellow"))
+    if one.card and not one.attached:
+        card = f"{one.card.site}\n{one.card.title}\n{one.card.excerpt}".strip()
+        mastodon.append(Panel(Text(card), title="card", title_align="left", width=_WIDTH - 4, style="dim"))
+    looks: list[tuple[str, RenderableType]] = [
+        ("Mastodon", Group(*mastodon)),
+        ("Misskey", Text(one.misskey)),
+        ("Threads", Text(one.threads or "(not shown: Threads knows no articles)")),
+    ]
+    for name, look in looks:
+        screen.print(Panel(look, title=name, title_align="left", width=_WIDTH))
+    for remark in one.remarks:
+        sign, style = ("!", "yellow") if remark.level is Level.WARNING else ("·", "dim")
+        screen.print(Text(f"{sign} {remark.what}", style))
+
+
+def _box(attached: Attached) -> Panel:
+    if attached.media_type.startswith("image/"):
+        alt = Text(attached.alt) if attached.alt else Text("no description (alt)", "red")
+    else:
+        alt = Text(f"▶ {attached.media_type}")
+    return Panel(alt, title=attached.url.rpartition("/")[2][:40], title_align="left", width=_WIDTH - 4)

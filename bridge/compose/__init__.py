@@ -1,0 +1,8 @@
+"""Composes a post out of an entry: what followers read, and how it looks to them. Pure and cheap."""
+
+from bridge.compose.kinds import Kind, kind_of
+from bridge.compose.mentions import Mentioned, find_mentions
+from bridge.compose.note import compose_note
+from bridge.compose.pictures import choose_pictures, without_alt
+
+__all__ = ["Kind", "Mentioned", "choose_pictures", "compose_note", "find_mentions", "kind_of", "without_alt"]

@@ -1,0 +1,115 @@
+"""The words of a post: the whole text, or a beginning that ends where a sentence does."""
+
+import re
+from dataclasses import dataclass
+from html import escape
+from urllib.parse import urlsplit
+
+from bridge.activitypub.content import page_link
+from bridge.compose.kinds import Kind
+from bridge.model import Enclosure, Entry
+from bridge.sources.html import NoteHtml, absolute_url, paragraphs, shorten, strip_controls
+
+SHORT = 500  # characters of text that go out whole; anything longer is introduced and linked
+MAX_FILES = 4
+_CUT_OFF = re.compile(r"\s{0,9}(?:\[(?:…|\.\.\.)\]|…|\.\.\.)\s{0,9}$")
+# WordPress adds it to every entry.
+_APPEARED = r"The post .{1,300}? (?:appeared first on|first appeared on) .{1,200}?\."
+_APPEARED_TEXT = re.compile(rf"\s{{0,9}}{_APPEARED}\s{{0,9}}$")
+_APPEARED_HTML = re.compile(rf"<p>{_APPEARED}</p>$")
+_ADDRESS = re.compile(r"https?://[^\s<>\"]{1,500}")
+_SIGNS = {"audio": "🎧", "video": "🎬"}
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A post's words as note HTML: all of them, their beginning, and that as one line of plain text."""
+
+    whole: str
+    excerpt: str
+    introduction: str
+
+
+def body_of(entry: Entry, kind: Kind, title: str, found: NoteHtml) -> Body:
+    """Return the words of an entry; `found` is its HTML as note HTML, `title` what stands above them.
+
+    What goes out whole anyway is its own excerpt: short texts, and statuses, which have no title to click.
+    """
+    if entry.controls.text:
+        own = text_html(entry.controls.text)
+        return Body(own, own, shorten(entry.controls.text, SHORT))
+    summary = _APPEARED_TEXT.sub("", entry.summary)
+    if not found.text:
+        return Body(paragraphs(summary), paragraphs(shorten(summary, SHORT)), shorten(summary, SHORT))
+    whole = _without_title(_APPEARED_HTML.sub("", found.html), title)
+    text = _APPEARED_TEXT.sub("", found.text)
+    introduction = _introduction(summary, text)
+    if kind is Kind.STATUS or len(text) <= SHORT:
+        return Body(whole, whole, introduction)
+    return Body(whole, paragraphs(introduction), introduction)
+
+
+def _introduction(summary: str, text: str) -> str:
+    """Return the author's own summary, unless it is just the text's beginning, cut off by a machine."""
+    cut = _CUT_OFF.search(summary)
+    if not summary or (cut and len(text) > len(summary)):
+        return shorten(text)
+    return shorten(summary[: cut.start()] + "…" if cut else summary, SHORT)
+
+
+def _without_title(html: str, title: str) -> str:
+    """Drop a heading that only says the title again."""
+    return html.removeprefix(f"<p><strong>{escape(title, quote=False)}</strong></p>") if title else html
+
+
+def text_html(text: str) -> str:
+    """Return the owner's own plain text as HTML, its web addresses linked."""
+    blocks = re.split(r"\n[ \t]*\n\s*", strip_controls(text).replace("\r\n", "\n").strip())
+    return "".join(f"<p>{line_html(block.strip())}</p>" for block in blocks if block.strip())
+
+
+def line_html(text: str) -> str:
+    """Return plain text as inline HTML, its web addresses linked."""
+    html, done = "", 0
+    for match in _ADDRESS.finditer(text):
+        address = match.group().rstrip(".,;:!?")
+        if address.endswith(")") and "(" not in address:
+            address = address[:-1]
+        link = page_link(address) if absolute_url(address) else escape(address, quote=False)
+        html += escape(text[done : match.start()], quote=False) + link
+        done = match.start() + len(address)
+    return (html + escape(text[done:], quote=False)).replace("\n", "<br>")
+
+
+# ── files ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def files_html(entry: Entry) -> str:
+    """Return a paragraph that links the files of an entry, with length and size where they are known."""
+    lines = [_file_html(file) for file in entry.enclosures[:MAX_FILES]]
+    return f"<p>{'<br>'.join(lines)}</p>" if lines else ""
+
+
+def _file_html(file: Enclosure) -> str:
+    sign = _SIGNS.get(file.media_type.partition("/")[0], "📎")
+    known = [_playing_time(file.seconds), _size(file.length)]
+    facts = " · ".join(fact for fact in known if fact)
+    name = urlsplit(file.url).path.rpartition("/")[2]
+    label = facts if sign != "📎" and facts else " · ".join(part for part in (name, facts) if part)
+    return f'{sign} <a href="{escape(file.url)}">{escape(label or file.url, quote=False)}</a>'
+
+
+def _playing_time(seconds: int | None) -> str:
+    """Return a length in units that need no translation."""
+    if not seconds:
+        return ""
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def _size(length: int | None) -> str:
+    if not length or length < 1000:  # feeds write 0 or 1 where they do not know
+        return ""
+    return f"{length / 1_000_000:.0f} MB" if length >= 1_000_000 else f"{length // 1000} kB"

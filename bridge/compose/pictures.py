@@ -1,0 +1,89 @@
+"""Which pictures a post carries: each once, in order, nothing that only counts readers."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from bridge.compose.kinds import Kind
+from bridge.compose.template import shows_whole_text
+from bridge.config import SiteConfig
+from bridge.model import Entry, Image
+
+MAX_IMAGES = 4  # Mastodon shows four
+_LARGEST_PIXEL = 2
+_COUNTERS = (
+    "pixel.wp.com",
+    "stats.wordpress.com",
+    "feeds.feedburner.com",
+    "medium.com/_/stat",
+    "doubleclick.net",
+)
+_SIZE = re.compile(r"-(?:\d{2,5}x\d{2,5}|scaled)(?=\.\w{3,4}$)|@[23]x(?=\.\w{3,4}$)")
+_SIZE_ASKED = re.compile(r"(?:^|&)(?:w|h|s|width|height|size|resize|fit)=")
+_PHOTON = re.compile(r"^i[0-9]\.wp\.com/")  # WordPress's own copy: the original's address follows
+_FILE = re.compile(r"\.(?:jpe?g|png|gif|webp|avif|heic)$", re.IGNORECASE)
+
+Checked = Mapping[str, Image | None]
+"""What is known of pictures by their URL: what to show instead, or `None` for one that cannot be fetched."""
+
+
+def choose_pictures(
+    entry: Entry, in_text: Iterable[Image], checked: Checked | None = None
+) -> tuple[Image, ...]:
+    """Return all pictures of an entry, its own before those in its text, each once and in its largest size.
+
+    Alternative texts come from whichever copy has one. More than servers show may be left: see `MAX_IMAGES`.
+    """
+    found: dict[str, Image] = {}
+    for image in (*entry.images, *in_text):
+        if not _counts_readers(image):
+            name = _name(image.url)
+            found[name] = _better(found[name], image) if name in found else image
+    known = checked or {}
+    looked_up = ((image, known.get(image.url, image)) for image in found.values())
+    return tuple(replace(now, alt=before.alt or now.alt) for before, now in looked_up if now is not None)
+
+
+def without_alt(images: Sequence[Image]) -> int:
+    """Count the pictures that say nothing to those who do not see them."""
+    return sum(not image.alt for image in images)
+
+
+def carries_pictures(entry: Entry, kind: Kind, config: SiteConfig, *, article: bool) -> bool:
+    """Decide between pictures and the preview card: Mastodon shows a card only where there is no picture."""
+    if not entry.controls.images or config.images == "never":
+        return False
+    if config.images == "always" or entry.link is None:  # a page that the bridge serves has no card
+        return True
+    if kind in (Kind.PHOTO, Kind.STATUS):
+        return True
+    return kind is Kind.TEXT and (article or shows_whole_text(config.template))
+
+
+def _counts_readers(image: Image) -> bool:
+    sides = [side for side in (image.width, image.height) if side is not None]
+    return any(side <= _LARGEST_PIXEL for side in sides) or any(one in image.url for one in _COUNTERS)
+
+
+def _name(url: str) -> str:
+    """Fold the addresses under which a site offers one picture: its sizes, its copies, its cache busters."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").removeprefix("www.")
+    place = _PHOTON.sub("", f"{host}{_SIZE.sub('', parts.path)}").removeprefix("www.")
+    # A query that follows a file's name is about its size; another may name the picture itself.
+    return place if _FILE.search(parts.path) else f"{place}?{parts.query}"
+
+
+def _better(one: Image, other: Image) -> Image:
+    """Choose between two copies: the original, else the larger one, else the first."""
+    best = max((one, other), key=lambda image: (not _is_resized(image.url), image.width or 0))
+    return replace(best, alt=one.alt or other.alt)
+
+
+def _is_resized(url: str) -> bool:
+    parts = urlsplit(url)
+    resized = _SIZE.search(parts.path)
+    if resized and "scaled" not in resized.group():
+        return True
+    return bool(_PHOTON.match(f"{parts.netloc}/") or _SIZE_ASKED.search(parts.query))

@@ -1,0 +1,686 @@
+"""What followers read: kinds of posts, layouts, pictures, hashtags, mentions, and the owner's own word."""
+
+import re
+import time
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from looks import NOW, POST_ID, bench, compose, golden, look, read_source, sources
+from pydantic import ValidationError
+
+from bridge.activitypub import documents
+from bridge.compose import (
+    Kind,
+    Mentioned,
+    choose_pictures,
+    find_mentions,
+    kind_of,
+    kinds,
+    mentions,
+    pictures,
+    template,
+    without_alt,
+)
+from bridge.compose import body as compose_body
+from bridge.model import PUBLIC, Controls, Enclosure, Entry, Image, Visibility
+from bridge.sources.feed import parse_feed
+from bridge.sources.html import one_line, plain_text, strip_controls, to_note_html
+from bridge.sources.markdownpost import Rules, read_post
+from bridge.sources.receivers import keep_as_mastodon
+from bridge.sources.sanitize import clean_note
+
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+PAGE = "https://cafe.example/buns/"
+FOLLOWERS = "https://cafe.example/ap/cafe/followers"
+BUNS = Entry(guid="buns", link=PAGE, title="Fresh buns", html="<p>At eight.</p>", published_at=NOW)
+LONG = "<p>" + "The oven is warm again, and so are we. " * 40 + "</p>"
+TITLE = f'<p><a href="{PAGE}">Fresh buns</a></p>'
+LINK = f'<p><a href="{PAGE}">cafe.example/buns</a></p>'
+CAT = Image("https://cafe.example/cat.jpg", "A cat")
+
+
+def content(entry: Entry, **said: Any) -> str:
+    return compose(entry, **said)["content"]
+
+
+def attached(entry: Entry, **said: Any) -> list[str]:
+    return [one["url"] for one in compose(entry, **said)["attachment"]]
+
+
+# ── looks ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("source", sources(), ids=lambda path: path.stem)
+def test_a_post_looks_as_its_golden_file_says(source) -> None:
+    assert look(source) == golden(source).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("source", sources(), ids=lambda path: path.stem)
+def test_mastodon_keeps_the_words_of_every_look(source) -> None:
+    note = compose(read_source(source))
+    assert plain_text(keep_as_mastodon(note["content"])) == plain_text(note["content"])
+
+
+# ── kinds ────────────────────────────────────────────────────────────────────────────────────────
+
+AUDIO = Enclosure("https://cafe.example/12.mp3", "audio/mpeg", 38_400_000, 2530)
+VIDEO = Enclosure("https://cafe.example/oven.mp4", "video/mp4", 5_000_000)
+PHOTO_HTML = '<p><img src="https://cafe.example/cat.jpg" alt="A cat"></p><p>Miaow.</p>'
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({}, Kind.TEXT),
+        ({"html": LONG}, Kind.TEXT),
+        ({"html": LONG, "images": (CAT,)}, Kind.TEXT),
+        ({"title": ""}, Kind.STATUS),
+        ({"title": "", "html": LONG, "images": (CAT,)}, Kind.STATUS),
+        ({"title": "At eight."}, Kind.STATUS),
+        ({"title": "The oven is warm again, and…", "html": LONG}, Kind.STATUS),
+        ({"html": PHOTO_HTML}, Kind.PHOTO),
+        ({"html": "", "images": (CAT,)}, Kind.PHOTO),
+        ({"html": "<p>Miaow.</p>", "images": (CAT,)}, Kind.PHOTO),
+        ({"html": "<p>" + "A teaser that goes on for a while. " * 3 + "</p>", "images": (CAT,)}, Kind.TEXT),
+        ({"html": PHOTO_HTML + "<p>More and more […]</p>"}, Kind.TEXT),
+        ({"html": PHOTO_HTML + "<p><a href='/'>Continue reading Fresh buns →</a></p>"}, Kind.TEXT),
+        ({"enclosures": (AUDIO,)}, Kind.PODCAST),
+        ({"enclosures": (VIDEO,)}, Kind.VIDEO),
+        ({"enclosures": (Enclosure("https://cafe.example/menu.pdf", "application/pdf"),)}, Kind.TEXT),
+        ({"about": "https://ovens.example/"}, Kind.LINK),
+    ],
+)
+def test_the_kind_of_a_post_follows_from_what_is_in_it(changes: dict[str, Any], kind: Kind) -> None:
+    entry = replace(BUNS, **changes)
+    assert kind_of(entry, to_note_html(entry.html, base=entry.link)) is kind
+
+
+def test_a_podcast_names_its_length_links_the_audio_and_attaches_nothing_else() -> None:
+    entry = replace(BUNS, enclosures=(AUDIO,), images=(CAT,))
+    note = compose(entry)
+    assert '<p>🎧 <a href="https://cafe.example/12.mp3">42 min · 38 MB</a></p>' in note["content"]
+    assert note["attachment"] == [
+        {
+            "type": "Document",
+            "mediaType": "audio/mpeg",
+            "url": "https://cafe.example/12.mp3",
+            "duration": "PT2530S",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "length", "label"),
+    [
+        (None, None, "12.mp3"),
+        (None, 1, "12.mp3"),
+        (45, None, "45 s"),
+        (3599, None, "1 h 00 min"),
+        (3725, 90_500_000, "1 h 02 min · 90 MB"),
+        (None, 700_000, "700 kB"),
+    ],
+)
+def test_a_file_is_called_by_what_is_known_of_it(seconds: int | None, length: int | None, label: str) -> None:
+    entry = replace(BUNS, enclosures=(replace(AUDIO, seconds=seconds, length=length),))
+    assert f">{label}</a>" in content(entry)
+
+
+def test_an_episode_too_large_for_servers_is_only_linked() -> None:
+    entry = replace(BUNS, enclosures=(replace(AUDIO, length=200_000_000),))
+    assert attached(entry) == []
+    assert "12.mp3" in content(entry)
+
+
+def test_the_title_of_a_link_post_leads_elsewhere_and_a_star_to_its_own_page() -> None:
+    html = content(replace(BUNS, about="https://ovens.example/?a=1&b=2"))
+    assert html.startswith('<p><a href="https://ovens.example/?a=1&amp;b=2">Fresh buns</a></p>')
+    assert f'<a href="{PAGE}">★ cafe.example/buns</a>' in html
+
+
+def test_a_post_without_a_title_says_all_it_has_to_say() -> None:
+    html = content(replace(BUNS, title="", html=LONG))
+    assert plain_text(html).startswith(plain_text(LONG))
+    assert not html.startswith("<p><a")
+
+
+# ── layouts ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_short_post_goes_out_whole_and_a_long_one_is_introduced() -> None:
+    assert content(BUNS) == f"{TITLE}<p>At eight.</p>{LINK}"
+    introduced = plain_text(content(replace(BUNS, html=LONG)).removeprefix(TITLE).removesuffix(LINK))
+    assert 200 < len(introduced) <= 400
+    assert introduced.endswith("so are we.")
+
+
+@pytest.mark.parametrize(
+    ("summary", "expected"),
+    [
+        ("In short.", "In short."),
+        ("The oven is warm again, and so […]", "The oven is warm again, and so are we."),
+        ("Words. " * 200, "Words."),
+        ("", "The oven is warm again, and so are we."),
+        ("In short. The post Fresh buns appeared first on Café Wren.", "In short."),
+        ("<script>alert(1)</script>", "&lt;script&gt;alert(1)&lt;/script&gt;"),
+    ],
+)
+def test_a_long_post_is_introduced_by_its_author_where_that_was_not_a_machine(
+    summary: str, expected: str
+) -> None:
+    html = content(replace(BUNS, html=LONG, summary=summary)).removeprefix(TITLE)
+    assert html.startswith(f"<p>{expected}")
+    assert len(plain_text(html.removesuffix(LINK))) <= 500
+
+
+def test_a_summary_stands_in_for_text_that_is_not_there_and_is_never_markup() -> None:
+    html = content(replace(BUNS, html="", summary="<img src=x onerror=alert(1)> & more"))
+    assert "<p>&lt;img src=x onerror=alert(1)&gt; &amp; more</p>" in html
+
+
+def test_what_wordpress_adds_to_every_entry_goes() -> None:
+    added = '<p>The post <a href="/b">Fresh buns</a> appeared first on <a href="/">Café Wren</a>.</p>'
+    assert content(replace(BUNS, html=f"<p>At eight.</p>{added}")) == content(BUNS)
+
+
+def test_a_heading_that_repeats_the_title_goes() -> None:
+    assert content(replace(BUNS, html="<h1>Fresh buns</h1><p>At eight.</p>")) == content(BUNS)
+
+
+def test_the_full_text_goes_out_where_the_site_says_so() -> None:
+    assert len(plain_text(content(replace(BUNS, html=LONG), template="full"))) > 1500
+
+
+def test_a_title_alone_is_enough_where_the_site_says_so() -> None:
+    assert content(BUNS, template="title") == TITLE + LINK
+    assert "At eight." in content(replace(BUNS, title=""), template="title")
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("New: {title}", f'<p>New: <a href="{PAGE}">Fresh buns</a></p>'),
+        ("{title}\n\n{excerpt}", f"{TITLE}<p>At eight.</p>"),
+        ("{title} – {excerpt}", f'<p><a href="{PAGE}">Fresh buns</a> – At eight.</p>'),
+        ("{date}\n{link}", f'<p>2026-11-20<br><a href="{PAGE}">cafe.example/buns</a></p>'),
+        ("{title}\n\nTags: {tags}", TITLE),
+        (
+            "{excerpt}\n  \n\n\n100% <b>{excerpt}</b>",
+            "<p>At eight.</p><p>100% &lt;b&gt;At eight.&lt;/b&gt;</p>",
+        ),
+        ("{excerpt}\n\nhttps://cafe.example/?a&b.", "<p>At eight.</p><p>{}.</p>"),
+    ],
+)
+def test_a_template_is_paragraphs_with_fields(written: str, expected: str) -> None:
+    address = '<a href="https://cafe.example/?a&amp;b">cafe.example/?a&amp;b</a>'
+    assert content(BUNS, template=written) == expected.replace("{}", address)
+
+
+def test_a_text_of_several_blocks_stands_on_its_own_in_a_template() -> None:
+    entry = replace(BUNS, html="<p>One.</p><ul><li>Two</li></ul>")
+    assert content(entry, template="Hear: {content} Bye.") == (
+        "<p>Hear:</p><p>One.</p><ul><li>Two</li></ul><p>Bye.</p>"
+    )
+
+
+def test_the_date_of_a_template_is_the_day_where_the_site_is() -> None:
+    entry = replace(BUNS, published_at=NOW.replace(hour=23))
+    assert content(entry, template="{date}", timezone="Europe/Berlin") == "<p>2026-11-21</p>"
+
+
+@pytest.mark.parametrize("title", ["{{7*7}}", "{0.__class__}", "%s", "{content}", "{title}", "$title", "<b>"])
+@pytest.mark.parametrize("layout", ["excerpt", "{title}: {excerpt}"])
+def test_nothing_in_a_title_is_run(title: str, layout: str) -> None:
+    html = content(replace(BUNS, title=title), template=layout)
+    assert plain_text(html).startswith(title)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["{titel}", "{{7*7}}", "{0.__class__}", "{title!r}", "{title:>9}", "short", "{title", "}"]
+)
+def test_a_template_with_unknown_fields_is_refused_and_told_the_known_ones(wrong: str) -> None:
+    with pytest.raises(ValidationError, match=r"\{title\}, \{excerpt\}, \{content\}, \{link\}, \{tags\}"):
+        bench(template=wrong)
+
+
+@unhurried
+@given(st.text(max_size=200), st.text(max_size=200), st.text(max_size=40))
+def test_whatever_is_written_only_what_mastodon_keeps_is_sent(html: str, summary: str, title: str) -> None:
+    entry = replace(BUNS, html=html, summary=strip_controls(summary), title=one_line(title))
+    for layout in ("excerpt", "{title} {content} {tags}"):
+        sent = content(entry, template=layout)
+        assert clean_note(sent) == sent.replace("&quot;", '"').replace("&#x27;", "'")
+
+
+# ── size and cost ────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<p>" + "ü " * 60_000 + "</p>",
+        "<pre>" + '"\n' * 60_000 + "</pre>",
+        "<p><a href='/a?b'>x</a></p>" * 5000,
+    ],
+)
+@pytest.mark.parametrize("said", [{"template": "full"}, {"type_of_posts": "article"}])
+def test_no_post_is_larger_than_servers_take(html: str, said: dict[str, Any]) -> None:
+    pictures_of = tuple(Image(f"https://cafe.example/{n}.jpg", "猫" * 1500) for n in range(6))
+    note = compose(replace(BUNS, html=html, images=pictures_of), **said)
+    sent = documents.encode(documents.create(bench().ids, "cafe", note, activity_id="c" * 30))
+    assert len(sent) < documents.MAX_ACTIVITY_BYTES
+    assert len(plain_text(note["content"])) > 100
+
+
+def test_composing_costs_milliseconds() -> None:
+    entry = replace(BUNS, html=LONG * 5)
+    started = time.process_time()
+    for _ in range(20):
+        compose(entry, at=_BENCH)
+    assert (time.process_time() - started) / 20 < 0.02
+
+
+_BENCH = bench()
+
+
+@pytest.mark.parametrize("module", [compose_body, kinds, mentions, pictures, template])
+def test_every_expression_is_linear(module) -> None:
+    for name, pattern in vars(module).items():
+        for pump in ("a", " ", "a.", "@", "@a", "The post ", "<p>", "…", "-12x34", "https://", "{", "\n"):
+            if isinstance(pattern, re.Pattern):
+                started = time.process_time()
+                list(pattern.finditer(pump * (10_000 // len(pump))))
+                assert time.process_time() - started < 0.3, (name, pump)
+
+
+# ── pictures ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("changes", "said", "carries"),
+    [
+        ({"html": LONG}, {}, False),
+        ({"html": LONG, "link": None}, {}, True),
+        ({"html": LONG}, {"template": "full"}, True),
+        ({"html": LONG}, {"template": "{title}\n\n{content}"}, True),
+        ({"html": LONG}, {"template": "title"}, False),
+        ({"html": LONG}, {"images": "always"}, True),
+        ({"html": LONG}, {"type_of_posts": "article"}, True),
+        ({"html": LONG, "title": ""}, {}, True),
+        ({"html": ""}, {}, True),
+        ({"html": ""}, {"images": "never"}, False),
+        ({"html": "", "controls": Controls(images=False)}, {"images": "always"}, False),
+        ({"about": "https://ovens.example/"}, {}, False),
+    ],
+)
+def test_a_post_carries_pictures_or_leaves_room_for_the_card(
+    changes: dict[str, Any], said: dict[str, Any], carries: bool
+) -> None:
+    entry = replace(BUNS, images=(CAT,), **changes)
+    assert attached(entry, **said) == ([CAT.url] if carries else [])
+
+
+SITE = "https://cafe.example/wp-content"
+
+
+@pytest.mark.parametrize(
+    ("urls", "kept"),
+    [
+        (["a.jpg", "b.jpg"], ["a.jpg", "b.jpg"]),
+        (["a-300x200.jpg", "a.jpg", "b.jpg"], ["a.jpg", "b.jpg"]),
+        (["a.jpg", "a-1024x768.jpg"], ["a.jpg"]),
+        (["a.jpg?w=600", "a.jpg?w=1200"], ["a.jpg?w=600"]),
+        (["a.jpg?w=600", "a.jpg"], ["a.jpg"]),
+        (["photo-scaled.jpg", "photo-150x150.jpg"], ["photo-scaled.jpg"]),
+        (["show?id=1", "show?id=2"], ["show?id=1", "show?id=2"]),
+        (["12x34.jpg", "12x35.jpg"], ["12x34.jpg", "12x35.jpg"]),
+    ],
+)
+def test_a_picture_in_several_sizes_is_one_picture(urls: list[str], kept: list[str]) -> None:
+    entry = replace(BUNS, images=tuple(Image(f"{SITE}/{url}") for url in urls))
+    assert [one.url for one in choose_pictures(entry, ())] == [f"{SITE}/{url}" for url in kept]
+
+
+def test_a_copy_on_wordpress_com_is_the_picture_it_copies() -> None:
+    copy = Image("https://i0.wp.com/cafe.example/cat.jpg?fit=300%2C200", "A cat", width=300)
+    assert choose_pictures(replace(BUNS, images=(copy,)), [Image("https://www.cafe.example/cat.jpg")]) == (
+        Image("https://www.cafe.example/cat.jpg", "A cat"),
+    )
+
+
+def test_the_larger_copy_is_kept_in_the_place_of_the_first_with_its_description() -> None:
+    small = Image(f"{SITE}/a.jpg?w=100", "A cat", width=100)
+    dog, large = Image(f"{SITE}/dog.jpg"), Image(f"{SITE}/a.jpg?w=900", width=900)
+    assert choose_pictures(replace(BUNS, images=(small, dog)), [large]) == (replace(large, alt="A cat"), dog)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        Image("https://cafe.example/p.gif", width=1, height=1),
+        Image("https://pixel.wp.com/b.gif?blog=1"),
+        Image("https://feeds.feedburner.com/~r/cafe/~4/x"),
+    ],
+)
+def test_pictures_that_only_count_readers_go(image: Image) -> None:
+    assert choose_pictures(replace(BUNS, images=(image, CAT)), ()) == (CAT,)
+
+
+def test_what_is_known_of_a_picture_is_used_and_what_cannot_be_fetched_left_out() -> None:
+    better = Image(
+        "https://cafe.example/ap/cafe/media/x.jpg", "", "image/jpeg", 800, 600, "LKO2", (0.5, -0.25)
+    )
+    checked = {CAT.url: better, "https://cafe.example/gone.jpg": None}
+    entry = replace(BUNS, html="", images=(CAT, Image("https://cafe.example/gone.jpg")))
+    assert compose(entry, pictures=checked)["attachment"] == [
+        {
+            "type": "Document",
+            "mediaType": "image/jpeg",
+            "url": better.url,
+            "name": "A cat",
+            "width": 800,
+            "height": 600,
+            "blurhash": "LKO2",
+            "focalPoint": [0.5, -0.25],
+        }
+    ]
+
+
+def test_pictures_without_a_description_are_counted() -> None:
+    assert without_alt([CAT, Image("https://cafe.example/dog.jpg")]) == 1
+
+
+# ── hashtags ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("said", "names"),
+    [
+        ({}, ["#WebDev", "#日本語", "#buns"]),
+        ({"hashtags": {"web dev": "Web"}}, ["#Web", "#日本語", "#buns"]),
+        ({"hashtags": {"Web Dev": False, "#BUNS": False}}, ["#日本語"]),
+        ({"hashtags": {"WebDev": "WWW"}}, ["#WWW", "#日本語", "#buns"]),
+        ({"hashtags": {"Uncategorized": "Misc"}}, ["#WebDev", "#日本語", "#Misc", "#buns"]),
+        ({"max_hashtags": 2}, ["#WebDev", "#日本語"]),
+        ({"max_hashtags": 0}, []),
+    ],
+)
+def test_categories_become_the_hashtags_the_site_wants(said: dict[str, Any], names: list[str]) -> None:
+    entry = replace(BUNS, tags=("Web dev", "日本語", "Uncategorized", "webdev", "buns"))
+    note = compose(entry, **said)
+    assert [tag["name"] for tag in note["tag"]] == names
+    assert [name in plain_text(note["content"]) for name in names] == [True] * len(names)
+
+
+@pytest.mark.parametrize("wrong", ["two words", "#", "12", 7, True, ["a"]])
+def test_a_hashtag_that_is_none_is_refused(wrong: object) -> None:
+    with pytest.raises(ValidationError, match="must be a hashtag in quotes"):
+        bench(hashtags={"Misc": wrong})
+
+
+# ── mentions ─────────────────────────────────────────────────────────────────────────────────────
+
+ANN = Mentioned("https://social.example/users/ann", "https://social.example/@ann")
+TO_ANN = replace(BUNS, html="<p>Thanks, @ann@Social.Example!</p>")
+
+
+@pytest.mark.parametrize(
+    ("html", "found"),
+    [
+        ("<p>Thanks, @ann@Social.Example!</p>", ("@ann@social.example",)),
+        ("@a@b.example, @a@b.example and (@c.d@e.example:8443).", ("@a@b.example", "@c.d@e.example:8443")),
+        ("<a href='https://b.example/@a'>@a@b.example</a>", ("@a@b.example",)),
+        ("<code>@a@b.example</code><pre>@c@d.example</pre>", ()),
+        ("mail a@b.example or x@y@b.example, see https://m.example/@a@b.example", ()),
+        ("@ann and @ann@localhost and @@a@b.example", ()),
+        ("".join(f" @p{n}@b.example" for n in range(12)), tuple(f"@p{n}@b.example" for n in range(10))),
+        ("&#64;a@b.example", ("@a@b.example",)),
+    ],
+)
+def test_handles_in_a_text_are_found(html: str, found: tuple[str, ...]) -> None:
+    assert find_mentions(html) == found
+
+
+def test_a_mention_is_linked_tagged_and_told() -> None:
+    note = compose(TO_ANN, mentions={"@ann@social.example": ANN}, site_mentions=True)
+    assert (
+        '<p>Thanks, <span class="h-card"><a href="https://social.example/@ann" class="u-url mention">'
+        "@<span>ann</span></a></span>!</p>"
+    ) in note["content"]
+    assert note["tag"] == [{"type": "Mention", "href": ANN.actor_id, "name": "@ann@social.example"}]
+    assert (note["to"], note["cc"]) == ([PUBLIC], [FOLLOWERS, ANN.actor_id])
+    assert note["contentMap"] == {"en": note["content"]}
+
+
+def test_nobody_is_told_unless_the_site_wants_it_and_the_post_still_says_it() -> None:
+    known = {"@ann@social.example": ANN}
+    assert compose(TO_ANN, mentions=known)["tag"] == []
+    assert compose(BUNS, mentions=known, site_mentions=True)["tag"] == []
+    assert compose(TO_ANN, mentions={}, site_mentions=True)["cc"] == [FOLLOWERS]
+
+
+def test_the_page_of_someone_mentioned_is_no_way_to_smuggle_in_markup() -> None:
+    evil = {"@ann@social.example": Mentioned(ANN.actor_id, "javascript:alert(1)")}
+    note = compose(TO_ANN, mentions=evil, site_mentions=True)
+    assert "javascript" not in note["content"]
+
+
+# ── what the owner says about one post ───────────────────────────────────────────────────────────
+
+
+def test_an_unlisted_post_is_addressed_alike_everywhere_and_deleted_in_public() -> None:
+    note = compose(replace(BUNS, controls=Controls(visibility=Visibility.UNLISTED)))
+    ids = bench().ids
+    create = documents.create(ids, "cafe", note, activity_id="c")
+    update = documents.update(ids, "cafe", note, activity_id="u", at=NOW)
+    for said in (note, create, update):
+        assert (said["to"], said["cc"]) == ([FOLLOWERS], [PUBLIC])
+    assert documents.delete(ids, "cafe", POST_ID, activity_id="d")["to"] == [PUBLIC]
+
+
+def test_a_warning_hides_words_and_pictures() -> None:
+    note = compose(replace(BUNS, controls=Controls(warning="Food & drink")))
+    assert (note["summary"], note["sensitive"]) == ("Food & drink", True)
+
+
+def test_the_owners_own_words_replace_the_text() -> None:
+    own = "Tomorrow at eight <b>\nSee https://cafe.example/map?a&b.\n\nBring a bag."
+    html = content(replace(BUNS, html=LONG, controls=Controls(text=own)))
+    address = '<a href="https://cafe.example/map?a&amp;b">cafe.example/map?a&amp;b</a>'
+    assert html == f"{TITLE}<p>Tomorrow at eight &lt;b&gt;<br>See {address}.</p><p>Bring a bag.</p>{LINK}"
+
+
+def test_the_owners_own_words_are_said_even_by_a_site_of_titles() -> None:
+    assert "Mine." in content(replace(BUNS, controls=Controls(text="Mine.")), template="title")
+
+
+def test_an_article_carries_title_beginning_and_a_note_it_could_be() -> None:
+    note = compose(replace(BUNS, html=LONG, controls=Controls(article=True)))
+    assert (note["type"], note["name"], note["sensitive"]) == ("Article", "Fresh buns", False)
+    assert 0 < len(note["summary"]) <= 500
+    assert "<" not in note["summary"]
+    assert plain_text(note["content"]) == plain_text(LONG)
+    assert note["preview"]["type"] == "Note"
+    assert note["preview"]["content"].startswith(TITLE)
+    assert note["preview"]["attributedTo"] == note["attributedTo"]
+
+
+@pytest.mark.parametrize(
+    ("site_type", "controls", "title", "sent_as"),
+    [
+        ("note", Controls(), "T", "Note"),
+        ("article", Controls(), "T", "Article"),
+        ("article", Controls(article=False), "T", "Note"),
+        ("note", Controls(article=True), "T", "Article"),
+        ("article", Controls(), "", "Note"),
+        ("article", Controls(warning="Food"), "T", "Note"),
+    ],
+)
+def test_a_post_is_an_article_where_asked_if_it_has_a_title_and_no_warning(
+    site_type: str, controls: Controls, title: str, sent_as: str
+) -> None:
+    note = compose(replace(BUNS, title=title, controls=controls), type_of_posts=site_type)
+    assert note["type"] == sent_as
+
+
+@pytest.mark.parametrize(
+    ("language", "site_language", "expected"), [("de", "en", "de"), (None, "pt-BR", "pt-BR")]
+)
+def test_the_language_is_the_posts_own_or_the_sites(
+    language: str | None, site_language: str, expected: str
+) -> None:
+    note = compose(replace(BUNS, language=language), language=site_language)
+    assert note["contentMap"] == {expected: note["content"]}
+
+
+def test_an_edit_says_when_it_was_made() -> None:
+    assert compose(BUNS, updated_at=NOW + timedelta(hours=1))["updated"] == "2026-11-20T13:00:00Z"
+
+
+# ── how the owner says it ────────────────────────────────────────────────────────────────────────
+
+
+def read_markdown(*lines: str, text: str = "Words.") -> tuple[Entry, list[str]]:
+    written = "\n".join(["---", "title: T", "date: 2026-11-19", *lines, "---", text])
+    read = read_post(written, "t.md", Rules("https://cafe.example/"), frozenset(), NOW)
+    assert read.entry is not None
+    return read.entry, [problem.what for problem in read.problems]
+
+
+@pytest.mark.parametrize(
+    ("lines", "controls"),
+    [
+        (["fediverse: false"], Controls(publish=False)),
+        (["Fediverse: No"], Controls(publish=False)),
+        (["federate: off"], Controls(publish=False)),
+        (["fediverse: true"], Controls()),
+        (["fediverse: "], Controls()),
+        (["fediverse: unlisted"], Controls(visibility=Visibility.UNLISTED)),
+        (["cw: Spoilers"], Controls(warning="Spoilers")),
+        (["content-warning: '  Spoilers '"], Controls(warning="Spoilers")),
+        (["fediverse_text: Mine", "fediverse-images: no"], Controls(text="Mine", images=False)),
+        (["fediverse:", "  publish: false", "  cw: X"], Controls(publish=False, warning="X")),
+        (["fediverse:", "  visibility: Unlisted", "  pinned: yes"],
+         Controls(visibility=Visibility.UNLISTED, pinned=True)),
+        (["fediverse:", "  article: true", "  text: |", "    One.", "", "    Two."],
+         Controls(article=True, text="One.\n\nTwo.")),
+        (["fediverse_article: false"], Controls(article=False)),
+        (["params:", "  fediverse: false"], Controls(publish=False)),
+        (["tags: [nofediverse]"], Controls(publish=False)),
+        (["tags: ['cw:Spoilers']", "cw: Food"], Controls(warning="Food")),
+    ],
+)  # fmt: skip
+def test_front_matter_steers_a_post(lines: list[str], controls: Controls) -> None:
+    entry, problems = read_markdown(*lines)
+    assert (entry.controls, problems) == (controls, [])
+    assert entry.wanted is controls.publish
+
+
+@pytest.mark.parametrize(
+    ("line", "said", "wanted"),
+    [
+        ("fediverse: fales", "neither true nor false. The post stays off the fediverse", False),
+        ("fediverse: [false]", "neither true nor false", False),
+        ("fediverse_visibility: private", "neither public nor unlisted", False),
+        ("fediverse_images: maybe", "neither true nor false", True),
+        ("fediverse: '@ann@social.example'", "says nothing about this post", True),
+        ("fediverse: {titel: x}", "fediverse.titel is unknown; fediverse takes publish, warning", True),
+        ("cw: true", "is no text", True),
+        ("cw: [a, b]", "is no text", True),
+        ("cw: {a: b}", "is no text", True),
+    ],
+)
+def test_what_is_not_understood_is_a_problem_and_never_publishes_by_mistake(
+    line: str, said: str, wanted: bool
+) -> None:
+    entry, problems = read_markdown(line)
+    assert said in " ".join(problems)
+    assert entry.wanted is wanted
+
+
+@unhurried
+@given(
+    st.sampled_from(["fediverse", "federate", "cw", "fediverse_text", "fediverse_pinned"]),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3),
+        max_leaves=5,
+    ),
+)
+def test_no_value_of_any_type_raises(name: str, value: Any) -> None:
+    from bridge.sources.controls import Told, read_fields
+
+    told = read_fields({name: value}, Told())
+    assert isinstance(told.controls.warning + told.controls.text, str)
+
+
+@pytest.mark.parametrize(
+    ("categories", "controls", "tags"),
+    [
+        (["Buns", "fediverse:false"], Controls(publish=False), ("Buns",)),
+        (["#NoFediverse"], Controls(publish=False), ()),
+        (["no-fediverse"], Controls(publish=False), ()),
+        (["CW: Food, drink"], Controls(warning="Food, drink"), ()),
+        (["fediverse:unlisted", "Fediverse: pinned"],
+         Controls(visibility=Visibility.UNLISTED, pinned=True), ()),
+        (["fediverse:no-image", "fediverse:article"], Controls(images=False, article=True), ()),
+        (["fediverse", "Fediverse software"], Controls(), ("fediverse", "Fediverse software")),
+        (["cwm: a valley"], Controls(), ("cwm: a valley",)),
+    ],
+)  # fmt: skip
+def test_categories_of_feeds_steer_a_post_and_are_no_hashtags(
+    categories: list[str], controls: Controls, tags: tuple[str, ...]
+) -> None:
+    listed = "".join(f"<category>{name}</category>" for name in categories)
+    (entry,) = parse_rss(f"<title>T</title>{listed}").entries
+    assert (entry.controls, entry.tags) == (controls, tags)
+
+
+def test_an_unknown_control_in_a_feed_is_a_problem() -> None:
+    harvest = parse_rss("<title>T</title><category>fediverse:maybe</category>")
+    assert "“fediverse:maybe” is unknown; known are fediverse:false" in harvest.problems[0].what
+    assert harvest.entries[0].tags == ()
+
+
+def test_a_link_blogs_own_page_is_its_guid() -> None:
+    (entry,) = parse_rss(
+        "<title>T</title><link>https://o.example/</link><guid>https://cafe.example/1</guid>"
+    ).entries
+    assert (entry.link, entry.about) == ("https://cafe.example/1", "https://o.example/")
+    (entry,) = parse_rss(
+        "<title>T</title><link>https://cafe.example/1</link><guid>https://cafe.example/x</guid>"
+    ).entries
+    assert (entry.link, entry.about) == ("https://cafe.example/1", None)
+    (entry,) = parse_rss("<title>T</title><link>https://o.example/</link><guid>x</guid>").entries
+    assert (entry.link, entry.about) == ("https://o.example/", None)
+
+
+def test_a_link_post_in_a_folder_names_what_it_is_about() -> None:
+    entry, _ = read_markdown("external_url: https://o.example/a")
+    assert entry.about == "https://o.example/a"
+    entry, _ = read_markdown("link: https://www.cafe.example/a")
+    assert entry.about is None
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("42:10", 2530), ("1:00:00", 3600), ("95", 95), ("0", None), ("soon", None), ("", None)],
+)
+def test_the_length_of_an_episode_is_read(written: str, seconds: int | None) -> None:
+    (entry,) = parse_rss(
+        f"<title>T</title><itunes:duration>{written}</itunes:duration>"
+        '<enclosure url="https://cafe.example/12.mp3" type="audio/mpeg" length="5"/>'
+    ).entries
+    assert entry.enclosures == (Enclosure("https://cafe.example/12.mp3", "audio/mpeg", 5, seconds),)
+
+
+def parse_rss(item: str):
+    feed = (
+        '<rss version="2.0" xmlns:itunes="http://www.itunes.com/dtds/podcast-1.0.dtd"><channel>'
+        f"<link>https://cafe.example/</link><item>{item}</item></channel></rss>"
+    )
+    return parse_feed(feed.encode(), url="https://cafe.example/feed", now=NOW)
