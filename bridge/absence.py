@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from bridge.changes import CHECK_PAUSE, MOST_GONE, PageCheck, Reason, is_deleted
 from bridge.model import Answered, Outcome
@@ -86,3 +87,9 @@ class PageAsker:
         else:
             log.info("%s answers %d: deleting its post", absence.post.page_url, look.status)
             delete_post(tx, self._services, absence.post, now=now)
+
+
+def _is_on_site(page: str, website: str) -> bool:
+    """Say whether a page is on the website's host, or on one above or below it."""
+    theirs, ours = (f".{(urlsplit(url).hostname or '').removeprefix('www.')}" for url in (page, website))
+    return theirs.endswith(ours) or ours.endswith(theirs)

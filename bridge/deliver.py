@@ -79,6 +79,8 @@ class Deliverer:
 
     async def run(self, lane: str, stop: Stop) -> int:
         """Deliver what is due in one lane until nothing is left; return how many were tried."""
+        if not await asyncio.to_thread(self._is_anything_due, lane):
+            return 0  # most looks end here, several a second: they should not cost a write lock
         return await pump(
             lambda room: self._claim(lane, room),
             self._attempt,
@@ -87,6 +89,10 @@ class Deliverer:
             stop=stop,
             grace=self._grace,
         )
+
+    def _is_anything_due(self, lane: str) -> bool:
+        with self._services.store.read() as tx:
+            return deliveries.is_anything_due(tx, lane, now=self._services.now())
 
     def _slots(self, lane: str) -> int:
         slots = self._services.config.delivery.concurrency

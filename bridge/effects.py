@@ -14,14 +14,14 @@ from bridge.activitypub import activities, documents
 from bridge.activitypub.ids import mint_activity_id
 from bridge.activitypub.parse import Activity, is_vote, parse_like, parse_reply
 from bridge.activitypub.values import get_id
-from bridge.addresses import host_of
+from bridge.addresses import host_of, same_origin
 from bridge.errors import BadDocument
 from bridge.model import Follower, RemoteActor
 from bridge.services import Services
 from bridge.sources.html import clean_incoming
 from bridge.store import Tx, deliveries, followers, identity, inbox, interactions, posts, remote
 from bridge.store.deliveries import NewActivity
-from bridge.store.interactions import BOOST, LIKE, REPLY, NewInteraction
+from bridge.store.interactions import BOOST, LIKE, QUOTE, REPLY, NewInteraction
 
 MAX_REPLY = 10_000  # characters of a reply's HTML that are kept (SECURITY C5)
 MAX_INTERACTIONS_SHOWN = 200
@@ -246,6 +246,40 @@ def _react(tx: Tx, services: Services, incoming: Incoming) -> str:
     return f"{kind} by {incoming.signer}"
 
 
+def _quote(tx: Tx, services: Services, incoming: Incoming) -> str:
+    """Welcome a quote (FEP-044f): our notes allow it, but Mastodon shows none without our word."""
+    activity, actor = incoming.activity, incoming.actor
+    where, quote = post_of(services, activity.object_id), activity.instrument
+    pk = posts.row_of(tx, *where) if where else None
+    if where is None or pk is None or actor is None or not quote or not same_origin(quote, incoming.signer):
+        return "not a quote of a post of ours"
+    site, quoted = where[0], services.ids.post(*where)
+    stamp = mint_activity_id(site, "QuoteAuthorization", quoted, quote)
+    new = NewInteraction(
+        site=site,
+        post_pk=pk,
+        kind=QUOTE,
+        actor_id=incoming.signer,
+        object_key=quote,
+        activity_id=activity.id,
+        public=True,
+        stamp=stamp,
+    )
+    interactions.save(tx, new, now=incoming.now)
+    identity.touch(tx)
+    accept = activities.accept(
+        services.ids,
+        site,
+        activity.raw,
+        activity_id=mint_activity_id(site, "Accept", quote, stamp),
+        result=services.ids.authorization(site, stamp),
+    )
+    answer = NewActivity(site, accept["id"], "Accept", quote, documents.encode(accept))
+    activity_pk = deliveries.add_activity(tx, answer, now=incoming.now)
+    deliveries.deliver_to(tx, activity_pk, answer, actor.inbox, host_of(actor.inbox), now=incoming.now)
+    return f"quote by {incoming.signer}"
+
+
 def _reply(tx: Tx, services: Services, incoming: Incoming) -> str:
     parts = _reply_parts(incoming.activity)
     thread = _thread_of(tx, services, parts.in_reply_to) if parts else None
@@ -317,6 +351,7 @@ def _delete(tx: Tx, services: Services, incoming: Incoming) -> str:
     if activity.object_id is None:
         return "not about us"
     removed = interactions.remove_reply(tx, incoming.signer, activity.object_id)
+    removed += interactions.remove(tx, QUOTE, incoming.signer, activity.object_id)
     inbox.undo(tx, _undo_key(incoming.signer, activity.object_id), now=incoming.now)
     if removed:
         identity.touch(tx)
@@ -345,6 +380,7 @@ EFFECTS: Mapping[str, Effect] = {
     "Like": _react,
     "EmojiReact": _react,
     "Announce": _react,
+    "QuoteRequest": _quote,
     "Create": _reply,
     "Update": _update,
     "Delete": _delete,

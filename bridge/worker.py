@@ -21,11 +21,12 @@ from bridge.poll import Poller
 from bridge.publish import announce_profile
 from bridge.receive import Receiver, Registrar
 from bridge.services import Services
-from bridge.store import deliveries, identity, inbox, remote
+from bridge.store import deliveries, identity, inbox, remote, subscriptions
+from bridge.subscribe import Subscriber
 
 log = logging.getLogger(__name__)
 
-TICK = timedelta(seconds=0.5)
+TICK, SHORT_TICK = timedelta(seconds=0.5), timedelta(seconds=0.1)
 HEARTBEAT = timedelta(seconds=30)
 HOUSEKEEPING = timedelta(hours=6)
 KEEP_DELIVERIES = timedelta(days=60)
@@ -47,6 +48,7 @@ class Worker:
         self._under_way: set[asyncio.Task[object]] = set()
         fetcher = Fetcher(services, client)
         self._poller = Poller(services, client, at_home=at_home)
+        self._subscriber = Subscriber(services, client, self._poller)
         self._asker = PageAsker(services, client)
         self._deliverer = Deliverer(services, client)
         self._receiver = Receiver(services, fetcher)
@@ -57,11 +59,13 @@ class Worker:
         deliver, stop = self._deliverer, self._stop
         jobs: list[tuple[str, Job, timedelta]] = [
             ("receive", lambda: self._receiver.run(stop), TICK),
-            ("deliver", lambda: deliver.run(deliveries.FAST, stop), TICK),
+            ("deliver", lambda: deliver.run(deliveries.FAST, stop), SHORT_TICK),
             ("deliver to slow servers", lambda: deliver.run(deliveries.SLOW, stop), TICK),
             ("deliver what killed a worker", lambda: deliver.run(deliveries.SUSPECT, stop), TICK * 4),
             ("look at actors", lambda: self._registrar.run(stop), TICK * 4),
             ("poll", lambda: self._poller.run(stop), TICK * 2),
+            ("take what hubs push", lambda: self._subscriber.take_pushes(stop), TICK),
+            ("ask hubs", lambda: self._subscriber.run(stop), TICK * 4),
             (
                 "watch folders",
                 self._in_thread(self._poller.watch),
@@ -116,6 +120,7 @@ class Worker:
                 recovered = deliveries.recover(tx, now=now) + inbox.recover(tx, now=now)
                 if recovered:
                     log.info("Picking up %d deliveries and arrivals that were under way.", recovered)
+            subscriptions.follow_config(tx, now=now)
             for site in services.config.sites:
                 if announce_profile(tx, services, site, now=now):
                     log.info("The profile of %s changed: telling its followers.", site)

@@ -187,6 +187,12 @@ def _enqueue(tx: Tx, activity_pk: int, new: NewActivity, target: Any, *, now: da
 # ── sending side ──────────────────────────────────────────────────────────────────────────────────
 
 
+def is_anything_due(tx: Tx, lane: str, *, now: datetime) -> bool:
+    """Say whether a claim could find anything in a lane."""
+    due = select(_columns.id).where(_pending, _columns.lane == lane, _columns.due_at <= now).limit(1)
+    return tx.execute(due).first() is not None
+
+
 def claim(
     tx: Tx, limit: int, *, lane: str, busy: Collection[str], per_host: int, now: datetime
 ) -> list[Delivery]:

@@ -21,11 +21,16 @@ def from_stored(stored: Mapping[str, Any]) -> Entry:
         "published_at": _moment(stored.get("published_at")),
         "updated_at": _moment(stored.get("updated_at")),
         "tags": tuple(stored.get("tags") or ()),
-        "images": tuple(Image(**image) for image in stored.get("images") or ()),
+        "images": tuple(_image(image) for image in stored.get("images") or ()),
         "enclosures": tuple(Enclosure(**one) for one in stored.get("enclosures") or ()),
         "controls": _controls(stored.get("controls") or {}),
     }
     return Entry(**values)
+
+
+def _image(stored: Mapping[str, Any]) -> Image:
+    focus = stored.get("focal_point")
+    return Image(**{**stored, "focal_point": tuple(focus) if focus else None})
 
 
 def _controls(stored: Mapping[str, Any]) -> Controls:

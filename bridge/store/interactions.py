@@ -13,7 +13,7 @@ from bridge.store.upsert import upsert
 _table = schema.interactions
 _columns = _table.c
 
-REPLY, LIKE, BOOST = "reply", "like", "boost"
+REPLY, LIKE, BOOST, QUOTE = "reply", "like", "boost", "quote"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class NewInteraction:
     in_reply_to: str | None = None
     content: str | None = None
     emoji: str | None = None
+    stamp: str | None = None
     url: str | None = None
     published_at: datetime | None = None
 
@@ -101,6 +102,18 @@ def totals(tx: Tx) -> dict[str, int]:
     """Return kind → number of interactions stored."""
     rows = tx.execute(select(_columns.kind, func.count()).group_by(_columns.kind))
     return {row[0]: row[1] for row in rows}
+
+
+def stamped(tx: Tx, site: str, stamp: str) -> tuple[str, str] | None:
+    """Return (quote's id, id of our post's last part) that a stamp was given for."""
+    posts = schema.posts
+    query = (
+        select(_columns.object_key, posts.c.id)
+        .select_from(_table.join(posts, posts.c.pk == _columns.post_pk))
+        .where(_columns.site == site, _columns.kind == QUOTE, _columns.stamp == stamp)
+    )
+    row = tx.execute(query).first()
+    return (row.object_key, row.id) if row else None
 
 
 def post_of_reply(tx: Tx, object_id: str) -> tuple[str, int] | None:

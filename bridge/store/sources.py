@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, select, update
+from sqlalchemy import BindParameter, ColumnElement, Update, bindparam, case, func, select, update
 from sqlalchemy.engine import Row
 
 from bridge.model import Problem
@@ -105,26 +105,52 @@ def make_due(tx: Tx, ids: Sequence[int] | None = None, *, now: datetime) -> int:
 
 def settle(tx: Tx, source_id: int, found: SourceForUpdate, *, now: datetime) -> None:
     """Record how a poll went; a source that was made due meanwhile stays due."""
-    values: dict[str, object] = {
-        "leased": False,
-        "due_at": case((_columns.leased, found.due_at), else_=_columns.due_at),
-        "interval_seconds": int(found.interval.total_seconds()),
-        "failures": found.failures,
-        "error": found.error,
-        "last_polled_at": now,
+    settle_all(tx, [(source_id, found)], now=now)
+
+
+def settle_all(tx: Tx, found: Iterable[tuple[int, SourceForUpdate]], *, now: datetime) -> None:
+    """Record how polls went, in one statement: ten thousand sources settle many times a second."""
+    rows = [_settled(source_id, one, now) for source_id, one in found]
+    if rows:
+        tx.execute(_SETTLE, rows)
+
+
+def _settled(source_id: int, found: SourceForUpdate, now: datetime) -> dict[str, object]:
+    problems = found.problems
+    return {
+        "new_id": source_id,
+        "new_due_at": found.due_at,
+        "new_interval_seconds": int(found.interval.total_seconds()),
+        "new_failures": found.failures,
+        "new_error": found.error,
+        "new_last_polled_at": now,
+        "new_last_ok_at": now if found.answered else None,
+        "new_last_changed_at": now if found.changed else None,
+        "new_etag": found.etag,
+        "new_last_modified": found.last_modified,
+        "new_body_hash": found.body_hash,
+        "new_moved_to": found.moved_to,
+        "new_problems": None if problems is None else [[one.where, one.what] for one in problems],
+        "new_findings": None if found.findings is None else list(found.findings),
     }
-    kept = ("etag", "last_modified", "body_hash", "moved_to")
-    values |= {name: value for name in kept if (value := getattr(found, name)) is not None}
-    if found.problems is not None:
-        values["problems"] = [[problem.where, problem.what] for problem in found.problems]
-    if found.findings is not None:
-        values["findings"] = list(found.findings)
-    if found.answered:
-        values["last_ok_at"] = now
-        values["baseline_at"] = func.coalesce(_columns.baseline_at, now)
-    if found.changed:
-        values["last_changed_at"] = now
-    tx.execute(update(_table).where(_columns.id == source_id).values(values))
+
+
+def _new(name: str) -> BindParameter[Any]:
+    return bindparam(f"new_{name}", type_=_columns[name].type)
+
+
+def _settle_statement() -> Update:
+    """Build the UPDATE: what is new where something is, what is stored otherwise."""
+    always = ("interval_seconds", "failures", "error", "last_polled_at")
+    kept = ("last_ok_at", "last_changed_at", "etag", "last_modified", "body_hash", "moved_to")
+    values: dict[str, ColumnElement[Any]] = {name: _new(name) for name in always}
+    values |= {name: func.coalesce(_new(name), _columns[name]) for name in (*kept, "problems", "findings")}
+    values["baseline_at"] = func.coalesce(_columns.baseline_at, _new("last_ok_at"))
+    values["due_at"] = case((_columns.leased, _new("due_at")), else_=_columns.due_at)
+    return update(_table).where(_columns.id == _new("id")).values(leased=False, **values)
+
+
+_SETTLE = _settle_statement()
 
 
 def from_row(row: Row[Any]) -> Source:

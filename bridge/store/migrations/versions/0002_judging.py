@@ -75,6 +75,10 @@ def upgrade() -> None:
     with op.batch_alter_table("holds", schema=None) as batch_op:
         batch_op.create_index("ix_holds_post", ["post_pk", "kind"], unique=False)
 
+    with op.batch_alter_table("interactions", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("stamp", sa.String(), nullable=True))
+        batch_op.create_index(batch_op.f("ix_interactions_stamp"), ["stamp"], unique=False)
+
     with op.batch_alter_table("posts", schema=None) as batch_op:
         batch_op.add_column(sa.Column("text_hash", sa.String(), server_default="", nullable=False))
         batch_op.add_column(sa.Column("sent_hash", sa.String(), nullable=True))
