@@ -58,9 +58,9 @@ class Replay:
 
 _COLUMNS = ("site", "polls", "refused", "posts", "updates", "deletes", "held", "missing", "duplicates")
 _NOTES = (
-    "*Refused*: versions that are no feed, from which nothing was concluded. *Held*: changes that wait for the "
-    "owner at the end. *Missing*: entries whose page would be asked before anything is deleted. *Duplicates*: "
-    "visible posts that say word for word what another one says.",
+    "*Refused*: versions that are no feed, from which nothing was concluded. *Held*: changes waiting for "
+    "the owner at the end. *Missing*: entries whose page would be asked before anything is deleted. "
+    "*Duplicates*: visible posts that say word for word what another one says.",
 )
 
 
