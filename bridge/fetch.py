@@ -10,9 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 from weakref import WeakValueDictionary
 
 from bridge.activitypub.parse import (
+    find_self,
     is_activitypub,
     listed_key_ids,
     parse_actor,
@@ -27,6 +29,7 @@ from bridge.model import Answered, RemoteActor, RemoteKey, Scheme, Unreachable
 from bridge.net import PER_HOST, Client
 from bridge.services import Services
 
+JRD_ACCEPT = "application/jrd+json, application/json"
 ACCEPT = 'application/activity+json, application/ld+json; profile="https://www.w3.org/ns/activitystreams"'
 LIMIT = 1024 * 1024  # bytes
 SECONDS = 10.0
@@ -144,6 +147,23 @@ class Fetcher:
         if isinstance(whole, NotThere | NotNow):
             return whole
         return _owner_of(key_id, owner, whole, (*parse_keys(found), *parse_keys(whole)))
+
+    async def handle(self, handle: str) -> FoundActor | NotThere | NotNow:
+        """Find an actor by ``@user@host`` through WebFinger (RFC 7033); it has to be called that itself."""
+        user, _, host = handle.removeprefix("@").partition("@")
+        resource = quote(f"acct:{user}@{host}", safe="")
+        url = f"https://{host}/.well-known/webfinger?resource={resource}"
+        now = self._services.now()
+        outcome = await self._client.get(url, accept=JRD_ACCEPT, limit=LIMIT, timeout=SECONDS)
+        if isinstance(outcome, Unreachable):
+            return NotNow(f"{host}: {outcome.why}", now + _MINUTE)
+        if outcome.status != 200:
+            return NotThere(f"{host} knows no {handle} ({outcome.status})")
+        try:
+            actor_id = find_self(parse_document(outcome.body, url=url))
+        except BadDocument as error:
+            return NotThere(str(error))
+        return await self.actor(actor_id) if actor_id else NotThere(f"{host} names no actor for {handle}")
 
     async def document(self, url: str) -> Mapping[str, Any] | NotThere | NotNow:
         """Fetch the document a URL stands for; its `id` is where it was found (SECURITY A3)."""

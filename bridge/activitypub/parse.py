@@ -164,6 +164,14 @@ def is_activitypub(content_type: str | None) -> bool:
     return media_type.lower() == "application/ld+json" and _AS2_PROFILE in named
 
 
+def find_self(jrd: Mapping[str, Any]) -> str | None:
+    """Return the id of the actor that a WebFinger answer is about (its first ActivityPub `self` link)."""
+    for link in as_list(jrd.get("links")):
+        if isinstance(link, dict) and link.get("rel") == "self" and is_activitypub(str(link.get("type"))):
+            return get_url(link.get("href"))
+    return None
+
+
 def parse_actor(doc: Mapping[str, Any], *, url: str) -> RemoteActor:
     """Read the actor that `url` (the final one, after redirects) answered with.
 

@@ -25,7 +25,7 @@ def from_stored(stored: Mapping[str, Any]) -> Entry:
         "enclosures": tuple(Enclosure(**one) for one in stored.get("enclosures") or ()),
         "controls": _controls(stored.get("controls") or {}),
     }
-    return Entry(**values)
+    return Entry(**{"guid": None, "link": None} | values)
 
 
 def _image(stored: Mapping[str, Any]) -> Image:

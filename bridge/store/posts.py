@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.engine import RowMapping
 
-from bridge.model import Post, PostState
+from bridge.model import Entry, Post, PostState
 from bridge.store import schema
 from bridge.store.engine import Tx
+from bridge.store.entries import from_stored
 from bridge.store.upsert import insert_into, insert_new
 
 _table = schema.posts
@@ -128,6 +129,12 @@ def of_source(tx: Tx, source_id: int) -> list[KnownPost]:
     """Return the posts of a source that are not yet deleted."""
     alive = (_columns.source_id == source_id, _columns.deleted_at.is_(None))
     return [_known(row._mapping) for row in tx.execute(select(*_KNOWN).where(*alive))]
+
+
+def entry_of(tx: Tx, post: Post) -> Entry:
+    """Return a post's entry as it was last found."""
+    query = select(_columns.entry).where(_columns.site == post.site, _columns.id == post.id)
+    return from_stored(tx.execute(query).scalar_one())
 
 
 def stored_entries(tx: Tx, source_id: int) -> list[tuple[PostState, Mapping[str, Any]]]:

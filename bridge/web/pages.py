@@ -4,9 +4,10 @@ from flask import Blueprint, Response, make_response, render_template
 from markupsafe import Markup
 
 from bridge.config import SiteConfig
-from bridge.model import Post
+from bridge.model import Entry, Post
 from bridge.profile import site_icon
 from bridge.services import Services
+from bridge.sources.html import to_note_html
 from bridge.store import followers, posts
 from bridge.web.answers import error, is_server, redirect
 
@@ -56,6 +57,7 @@ def blueprint(services: Services) -> Blueprint:
         """Send people to the post on the owner's site; where there is none, show it."""
         with store.read() as tx:
             found = posts.anywhere(tx, post_id)
+            entry = posts.entry_of(tx, found) if found else None
         if found is None or found.state in posts.UNSEEN or found.site not in config.sites:
             return error(404, "There is no such post here.")
         if is_server():  # someone pasted this address into a search: the post is what they want
@@ -64,7 +66,9 @@ def blueprint(services: Services) -> Blueprint:
             return error(410, "This post was deleted.")
         if found.page_url:
             return redirect(found.page_url)
-        return _feed(services, found.site, [found], alternate=ids.post(found.site, found.id))
+        # The note may only introduce the text; this page is the only place to read on.
+        whole = _whole_text(entry) if entry else ""
+        return _feed(services, found.site, [found], alternate=ids.post(found.site, found.id), whole=whole)
 
     @routes.get("/ap/about/privacy")
     def privacy() -> Response:
@@ -85,12 +89,17 @@ def _feed(
     tag: str | None = None,
     followers: int | None = None,
     alternate: str | None = None,
+    whole: Markup | str = "",
 ) -> Response:
-    """Show posts of a site; `alternate` is the ActivityPub document that says the same."""
+    """Show posts of a site; `alternate` is the ActivityPub document that says the same.
+
+    `whole` is the text of a single post in full, where its note only introduces it.
+    """
     site = services.site(key)
     listed = [
         {
             "content": Markup(post.note["content"]),  # noqa: S704  sanitised by nh3 when it was stored
+            "whole": whole if len(whole) > len(post.note["content"]) else "",
             "published_at": post.published_at,
             "url": post.note["url"],
             "language": next(iter(post.note.get("contentMap", ())), site.language),
@@ -108,6 +117,11 @@ def _feed(
         alternate=alternate or services.ids.actor(key),
         privacy=services.ids.privacy,
     )
+
+
+def _whole_text(entry: Entry) -> Markup:
+    heading = Markup("<h2>{}</h2>").format(entry.title) if entry.title else Markup()
+    return heading + Markup(to_note_html(entry.html).html)  # noqa: S704  made of nh3's output
 
 
 def _page(template: str, **values: object) -> Response:
