@@ -325,8 +325,8 @@ class Config(Table):
     remember it: choose it once. `http://` is only for `localhost`."""
 
     data: DataFolder = Field(default=Path("data"), validate_default=True)
-    """The folder that holds the keys and, unless `database` says otherwise, the database. Back it up, and
-    let nobody else read it. Relative to this file."""
+    """The folder that holds the database, unless `database` says otherwise; the keys are in the database.
+    Back it up, and let nobody else read it. Relative to this file."""
 
     database: Database = Field(default_factory=lambda found: sqlite_in(found["data"]), repr=False)
     """The database, if it is not the embedded one in `data`: `"sqlite:///path/to/file.db"` or
