@@ -17,7 +17,7 @@ from benchmarks.processes import ROOT
 from benchmarks.tables import Table
 from bridge import changes
 from bridge.config import load_config
-from bridge.drafting import commit_prepared, prepare
+from bridge.drafting import commit_prepared, judge, render
 from bridge.errors import SourceError
 from bridge.model import PostState
 from bridge.publish import send_edit
@@ -129,7 +129,7 @@ def _poll(services: Services, version: Path) -> bool:
         (source,) = sources.all_sources(tx)
     try:
         harvest = parse_feed(version.read_bytes(), url=source.location, now=now)
-        prepared = prepare(services, source, harvest, now=now)
+        prepared = render(services, source, judge(services, source, harvest, now=now), now=now)
     except SourceError:
         return False
     with services.store.write() as tx:

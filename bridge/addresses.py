@@ -59,8 +59,9 @@ class Reach:
 
     Always a constructor argument, never read from the environment. `private` opens every address, for
     feeds whose owner says in config.toml that they are on a network of their own. `allow` holds
-    (address, port) pairs; `hosts` maps a host name to an address without DNS, as curl's ``--resolve`` does, and answers for
-    every name below it too; `ca_file` is a PEM file trusted in addition to the public authorities.
+    (address, port) pairs; `hosts` maps a host name to an address without DNS, as curl's ``--resolve``
+    does, and answers for every name below it too; `ca_file` is a PEM file trusted in addition to the
+    public authorities.
     """
 
     allow: frozenset[tuple[str, int]] = frozenset()

@@ -7,9 +7,10 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from bridge import changes
-from bridge.changes import Edited, Gone, Known, Policy
+from bridge.changes import Created, Edited, Gone, Known, Policy
+from bridge.compose import Checked
 from bridge.errors import NotAFeed, SourceError
-from bridge.model import Harvest, PostState
+from bridge.model import Entry, Harvest, PostState
 from bridge.publish import Draft, commit, delete_post, draft_created, draft_edited
 from bridge.services import Services
 from bridge.store import Tx, absences, entries, holds, posts
@@ -19,14 +20,17 @@ from bridge.store.sources import Source
 
 log = logging.getLogger(__name__)
 
+_MOST_WAITING = 40  # scheduled and held posts of one poll whose pictures are looked at
+
 _ALIVE = (PostState.PUBLISHED, PostState.BASELINE, PostState.SCHEDULED, PostState.HELD)
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """What a harvest changes, rendered where it will be shown. `same` are (row, keys it has now)."""
+class Judged:
+    """What a harvest changes, beside the posts that are changed. `renamed` are (row, what it is called now)."""
 
-    drafts: tuple[Draft, ...] = ()
+    created: tuple[Created, ...] = ()
+    edited: tuple[tuple[Edited, KnownPost], ...] = ()
     held_edits: tuple[tuple[Edited, KnownPost], ...] = ()
     gone: tuple[tuple[Gone, KnownPost], ...] = ()
     seen: tuple[int, ...] = ()
@@ -35,14 +39,22 @@ class Prepared:
     @property
     def is_change(self) -> bool:
         """Say whether the source has anything new to say."""
-        return bool(self.drafts or self.held_edits or self.gone)
+        return bool(self.created or self.edited or self.held_edits or self.gone)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a harvest changes, rendered where it will be shown."""
+
+    judged: Judged = Judged()
+    drafts: tuple[Draft, ...] = ()
 
 
 NOTHING = Prepared()
 
 
-def prepare(services: Services, source: Source, harvest: Harvest, *, now: datetime) -> Prepared:
-    """Judge a harvest and render what it changes; everything that needs no transaction.
+def judge(services: Services, source: Source, harvest: Harvest, *, now: datetime) -> Judged:
+    """Compare a harvest with the posts we know.
 
     Raises:
         SourceError: the harvest cannot be this source's; nothing may be concluded from it.
@@ -50,13 +62,13 @@ def prepare(services: Services, source: Source, harvest: Harvest, *, now: dateti
     keys = {key for entry in harvest.entries for key in changes.all_keys(entry)}
     with services.store.read() as tx:
         by_key = posts.known(tx, source.site, keys)
-        ours = posts.of_source(tx, source.id)
+        ours = [] if harvest.partial else posts.of_source(tx, source.id)
         unread = posts.known(tx, source.site, [f"guid:{guid}" for guid in harvest.unreadable])
         held, kept = holds.held_edits(tx, source.site), holds.refused_deletions(tx, source.site)
     known = {key: _known(post, source, held) for key, post in by_key.items()}
     _refuse_strangers(source, harvest, known, ours)
     present = kept | {post.pk for post in unread.values()}
-    judged = changes.judge(
+    found = changes.judge(
         harvest.entries,
         known,
         ours=[_known(post, source, held) for post in ours if post.pk not in present],
@@ -65,31 +77,54 @@ def prepare(services: Services, source: Source, harvest: Harvest, *, now: dateti
         now=now,
     )
     rows = {post.pk: post for post in (*by_key.values(), *ours)}
-    created = [draft_created(services, source.site, change) for change in judged.created]
-    edited = [
-        draft_edited(services, source.site, change, rows[change.ref], now=now)
-        for change in judged.edited
-        if change.held is None
-    ]
-    return Prepared(
-        drafts=(*created, *edited),
-        held_edits=tuple((change, rows[change.ref]) for change in judged.edited if change.held),
-        gone=tuple((gone, rows[gone.ref]) for gone in judged.gone),
-        seen=tuple(ref for ref, _ in judged.same) + tuple(change.ref for change in judged.edited),
-        renamed=tuple((ref, names) for ref, names in judged.same if any(key not in known for key in names)),
+    return Judged(
+        created=found.created,
+        edited=tuple((change, rows[change.ref]) for change in found.edited if change.held is None),
+        held_edits=tuple((change, rows[change.ref]) for change in found.edited if change.held),
+        gone=tuple((gone, rows[gone.ref]) for gone in found.gone),
+        seen=tuple(ref for ref, _ in found.same) + tuple(change.ref for change in found.edited),
+        renamed=tuple((ref, names) for ref, names in found.same if any(key not in known for key in names)),
     )
+
+
+def entries_to_look_at(judged: Judged, *, pinned: int) -> tuple[list[Entry], list[Entry]]:
+    """Return whose pictures servers will fetch: of what is sent, newest first, and of what is only served.
+
+    Not all of an archive that is read for the first time: only the `pinned` newest, which profiles show.
+    """
+    by_state: dict[PostState, list[Entry]] = {}
+    for change in sorted(judged.created, key=lambda change: change.published_at, reverse=True):
+        by_state.setdefault(change.state, []).append(change.entry)
+    edits: dict[bool, list[Entry]] = {True: [], False: []}
+    for edit, _ in judged.edited:
+        edits[edit.quiet].append(edit.entry)
+    waiting = by_state.get(PostState.SCHEDULED, []) + by_state.get(PostState.HELD, [])
+    archive = sorted(by_state.get(PostState.BASELINE, []), key=lambda entry: not entry.controls.pinned)
+    sent = by_state.get(PostState.PUBLISHED, []) + edits[False] + waiting[:_MOST_WAITING]
+    return sent, archive[:pinned] + edits[True]
+
+
+def render(
+    services: Services, source: Source, judged: Judged, pictures: Checked | None = None, *, now: datetime
+) -> Prepared:
+    """Render what a harvest changes; `pictures`: what is known of them by URL, see `compose_note`."""
+    site = source.site
+    created = (draft_created(services, site, change, pictures) for change in judged.created)
+    edited = (draft_edited(services, site, change, post, pictures, now=now) for change, post in judged.edited)
+    return Prepared(judged, (*created, *edited))
 
 
 def commit_prepared(tx: Tx, services: Services, source: Source, prepared: Prepared, *, now: datetime) -> None:
     """Store everything a harvest changes, with its activities and deliveries."""
+    judged = prepared.judged
     for draft in prepared.drafts:
         commit(tx, services, draft, source.id, now=now)
-    for change, post in prepared.held_edits:
+    for change, post in judged.held_edits:
         _hold_edit(tx, source, change, post, now=now)
-    for gone, post in prepared.gone:
+    for gone, post in judged.gone:
         _let_go(tx, services, source, gone, post, now=now)
-    posts.saw(tx, prepared.seen, now=now)
-    for pk, names in prepared.renamed:
+    posts.saw(tx, judged.seen, now=now)
+    for pk, names in judged.renamed:
         posts.name(tx, source.site, pk, names)
 
 

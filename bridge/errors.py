@@ -11,6 +11,7 @@
     ├─ BadUrl                 a URL we refuse to open
     ├─ BadKey                 key material we refuse to use
     ├─ BadDocument            a remote document that is not what its URL promised
+    ├─ BadPicture             a picture that servers could not show
     ├─ StoreError             the database cannot be used (too new, locked, missing)
     └─ DemoError              `bridge demo` cannot start or go on
 
@@ -62,6 +63,10 @@ class BadKey(BridgeError):
 
 class BadDocument(BridgeError):
     """A remote document that is not what its URL promised."""
+
+
+class BadPicture(BridgeError):
+    """A picture that servers could not show; the message says why, beginning with “it”."""
 
 
 class StoreError(BridgeError):

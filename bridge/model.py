@@ -19,22 +19,31 @@ PUBLIC = "https://www.w3.org/ns/activitystreams#Public"
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture of an entry; sizes in pixels, `None` where the source does not say."""
+    """A picture of an entry; sizes in pixels, `None` where the source does not say.
+
+    `focal_point` is the spot that no crop may lose, as Mastodon counts it: x and y from -1 to 1, y upwards.
+    """
 
     url: str
     alt: str = ""
     media_type: str | None = None
     width: int | None = None
     height: int | None = None
+    blurhash: str = ""
+    focal_point: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Enclosure:
-    """A file that comes with an entry and is no picture: a podcast episode, a video."""
+    """A file that comes with an entry and is no picture: a podcast episode, a video.
+
+    `length` in bytes, `seconds` of playing time.
+    """
 
     url: str
     media_type: str
     length: int | None = None
+    seconds: int | None = None
 
 
 class Visibility(StrEnum):
@@ -67,6 +76,7 @@ class Entry:
 
     `html` is the author's HTML with every link made absolute, not yet sanitised; `title` and `summary`
     are plain text. `guid` is the source's own name for it (a feed's guid; a file's path in its folder).
+    `about` is what a link post is about: a page of someone else's, while `link` is the author's own.
     """
 
     guid: str | None
@@ -81,6 +91,7 @@ class Entry:
     images: tuple[Image, ...] = ()
     enclosures: tuple[Enclosure, ...] = ()
     controls: Controls = Controls()
+    about: str | None = None
 
     @property
     def wanted(self) -> bool:
@@ -104,6 +115,8 @@ class Harvest:
     """What one successful look at a source yielded, in the source's own order.
 
     `unreadable` are the guids of writing that is there but could not be read this time: it is not gone.
+    `hub` and `topic` are where a feed says it can be subscribed to, and under which name (WebSub).
+    `partial`: a hub pushed only what is new; nothing may be concluded from what is missing.
     """
 
     entries: tuple[Entry, ...]
@@ -111,6 +124,9 @@ class Harvest:
     title: str = ""
     language: str | None = None
     unreadable: tuple[str, ...] = ()
+    hub: str | None = None
+    topic: str | None = None
+    partial: bool = False
 
 
 class PostState(StrEnum):
@@ -249,7 +265,8 @@ class Answered:
     """A server answered. Header names are lower case; `body` is decompressed and within its limit.
 
     `url` is the final one after redirects; `moved_to` is it too when every redirect on the way was
-    permanent (301, 308), else `None`. `retry_after` is clamped to six hours.
+    permanent (301, 308), else `None`; `hops` is how many redirects there were. `retry_after` is clamped to
+    six hours.
     """
 
     status: int
@@ -258,6 +275,7 @@ class Answered:
     url: str = ""
     moved_to: str | None = None
     retry_after: timedelta | None = None
+    hops: int = 0
 
 
 @dataclass(frozen=True, slots=True)

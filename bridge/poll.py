@@ -5,24 +5,28 @@ import hashlib
 import logging
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from bridge import lint
 from bridge.addresses import host_of
 from bridge.config import FeedSource, FolderSource
-from bridge.drafting import NOTHING, Prepared, commit_prepared, prepare
+from bridge.drafting import NOTHING, Prepared, commit_prepared, entries_to_look_at, judge, render
 from bridge.errors import BridgeError
 from bridge.folders import folder_of
-from bridge.model import Answered, Harvest, Unreachable
+from bridge.lookat import Viewer
+from bridge.model import Answered, Problem, Unreachable
 from bridge.net import Client
 from bridge.publish import publish_now, send_edit
 from bridge.pump import Stop, pump
+from bridge.reading import Reading, read_answer, read_files
 from bridge.services import Services
 from bridge.sources.feed import parse_feed
 from bridge.sources.folder import Folder, fingerprint, read_folder, scan
-from bridge.store import edits, posts, sources
+from bridge.store import edits, posts, sources, subscriptions
 from bridge.store.sources import Source, SourceForUpdate
+from bridge.websub import Advert
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +48,12 @@ class Polled:
     source: Source
     update: SourceForUpdate
     prepared: Prepared = NOTHING
+    hubs: tuple[Advert, ...] | None = None  # that the feed names; `None`: it was not read
+
+    @property
+    def is_quiet(self) -> bool:
+        """Say whether there is nothing to store but how the poll went."""
+        return self.prepared is NOTHING and self.hubs is None
 
 
 class Poller:
@@ -60,6 +70,7 @@ class Poller:
         self._services = services
         self._client = client
         self._at_home = at_home or client  # for feeds on the owner's own network
+        self._viewer = Viewer(services, client)
         self._jitter = jitter
         self._files: dict[int, dict[str, Any]] = {}
         self._looks: dict[int, str] = {}  # what each folder was like at the last look
@@ -67,7 +78,7 @@ class Poller:
 
     async def run(self, stop: Stop) -> int:
         """Poll every source that is due; return how many."""
-        return await pump(self._claim, self._poll, self._settle, slots=SLOTS, stop=stop)
+        return await pump(self._claim, self._poll, self.settle, slots=SLOTS, stop=stop)
 
     def watch(self) -> int:
         """Make folders due whose files changed since they were last read; return how many."""
@@ -115,8 +126,8 @@ class Poller:
     async def _poll(self, source: Source) -> Polled:
         try:
             if source.kind == "folder":
-                return await asyncio.to_thread(self._poll_folder, source)
-            return await self._poll_feed(source)
+                return await self._rendered(await asyncio.to_thread(self._poll_folder, source))
+            return await self._rendered(await self._poll_feed(source))
         except asyncio.CancelledError:
             return Polled(source, self._interrupted(source))
         except BridgeError as error:
@@ -132,7 +143,7 @@ class Poller:
         if digest == source.body_hash:
             return self._unchanged(source)
         harvest = read_folder(folder, now=self._services.now(), cache=self._files.setdefault(source.id, {}))
-        return self._harvested(source, harvest, body_hash=digest)
+        return self._harvested(source, read_files(self._services, source, harvest), body_hash=digest)
 
     async def _poll_feed(self, source: Source) -> Polled:
         url = source.moved_to or source.location
@@ -165,19 +176,64 @@ class Poller:
         }
         if digest == source.body_hash:
             return self._unchanged(source, **cached)
-        content_type = answer.headers.get("content-type")
-        harvest = parse_feed(answer.body, url=answer.url, content_type=content_type, now=self._services.now())
-        return self._harvested(source, harvest, **cached)
+        reading = read_answer(self._services, source, answer)
+        polled = self._harvested(source, reading, **cached)
+        return replace(polled, hubs=(reading.advert,) if reading.advert else ())
 
-    def _harvested(self, source: Source, harvest: Harvest, **cached: str | None) -> Polled:
-        prepared = prepare(self._services, source, harvest, now=self._services.now())
-        update = self._answered(source, changed=prepared.is_change, problems=harvest.problems, **cached)
-        return Polled(source, update, prepared)
+    def _harvested(self, source: Source, reading: Reading, **cached: str | None) -> Polled:
+        judged = judge(self._services, source, reading.harvest, now=self._services.now())
+        update = self._answered(source, changed=judged.is_change, problems=reading.harvest.problems, **cached)
+        findings = None if reading.findings is None else lint.store(reading.findings)
+        return Polled(source, replace(update, findings=findings), Prepared(judged))
+
+    async def _rendered(self, polled: Polled) -> Polled:
+        """Render what was judged, with its pictures as servers will be able to show them."""
+        source, judged = polled.source, polled.prepared.judged
+        if not (judged.created or judged.edited):
+            return polled
+        sent, served = entries_to_look_at(judged, pinned=self._services.site(source.site).pinned)
+        views = await self._viewer.look(source.site, sent, served)
+        prepared = await asyncio.to_thread(
+            render, self._services, source, judged, views.pictures, now=self._services.now()
+        )
+        return replace(polled, prepared=prepared, update=_with_problems(polled.update, views.problems))
+
+    # ── a push ──
+
+    async def take_push(self, source: Source, body: bytes, content_type: str | None) -> Polled:
+        """Read what a hub pushed as if it had been polled; what cannot be read makes the source due."""
+        try:
+            read = await asyncio.to_thread(self._read_push, source, body, content_type)
+            return await self._rendered(read)
+        except asyncio.CancelledError:
+            log.debug("%s: interrupted; it is polled instead", source.location)
+        except BridgeError as error:
+            log.info("%s: what its hub pushed is no use (%s); it is polled instead", source.location, error)
+        except Exception:  # as for a poll
+            log.exception("%s: what its hub pushed failed unexpectedly", source.location)
+        return Polled(source, self._interrupted(source))
+
+    def _read_push(self, source: Source, body: bytes, content_type: str | None) -> Polled:
+        now = self._services.now()
+        harvest = parse_feed(body, url=source.moved_to or source.location, content_type=content_type, now=now)
+        judged = judge(self._services, source, replace(harvest, partial=True), now=now)
+        update = SourceForUpdate(
+            source.due_at, source.interval, source.failures, source.error, changed=judged.is_change
+        )
+        return Polled(source, update, Prepared(judged))
 
     # ── settling ──
 
-    def _settle(self, polled: Sequence[Polled]) -> None:
+    def settle(self, polled: Sequence[Polled]) -> None:
+        """Publish what was found and record how each poll went; what found nothing shares a transaction."""
+        quiet = [(one.source.id, one.update) for one in polled if one.is_quiet]
+        if quiet:
+            with self._services.store.write() as tx:
+                sources.settle_all(tx, quiet, now=self._services.now())
         for one in polled:
+            if one.is_quiet:
+                _report(one)
+                continue
             try:
                 self._settle_one(one)
             except Exception as error:
@@ -190,6 +246,9 @@ class Poller:
         with self._services.store.write() as tx:
             commit_prepared(tx, self._services, polled.source, polled.prepared, now=now)
             sources.settle(tx, polled.source.id, polled.update, now=now)
+            if polled.hubs is not None:
+                found = next(((advert.hub, advert.topic) for advert in polled.hubs), None)
+                subscriptions.advertise(tx, polled.source.id, found, now=now)
         _report(polled)
 
     # ── what becomes of the source ──
@@ -252,6 +311,15 @@ class Poller:
         configured = self._services.source(source.site, source.name)
         assert isinstance(configured, FolderSource)
         return folder_of(self._services, source.site, configured)
+
+
+def _with_problems(update: SourceForUpdate, problems: Sequence[Problem]) -> SourceForUpdate:
+    """Add what is wrong with pictures; a push leaves what the last poll found, so there it is only logged."""
+    if update.problems is not None:
+        return replace(update, problems=(*update.problems, *problems))
+    for problem in problems:
+        log.warning("%s: %s", problem.where, problem.what)
+    return update
 
 
 def _report(polled: Polled) -> None:

@@ -32,6 +32,7 @@ class Blog:
     content_type: str = "application/rss+xml"
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
+    moved_to: str = ""  # the path everything else redirects to for good
     conditional: bool = True
     requests: list[Request] = field(default_factory=list)
 
@@ -56,6 +57,8 @@ class Blog:
         self.requests.append(request)
         if self.status != 200:
             return Reply(self.status, headers=self.headers)
+        if self.moved_to and request.path != self.moved_to:
+            return Reply(308, headers={"Location": self.moved_to})
         body = self.raw if self.raw is not None else self._rss()
         headers = {"Content-Type": self.content_type, **self.headers}
         if self.conditional:

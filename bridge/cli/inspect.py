@@ -5,10 +5,22 @@ from typing import Any
 
 import click
 
+from bridge import lint
 from bridge.cli.output import ago, print_json, print_table, say
 from bridge.cli.settings import Settings
 from bridge.services import Services
-from bridge.store import deliveries, followers, identity, inbox, interactions, peers, posts, sources
+from bridge.store import (
+    deliveries,
+    followers,
+    identity,
+    inbox,
+    interactions,
+    peers,
+    posts,
+    sources,
+    subscriptions,
+)
+from bridge.store.subscriptions import Subscription
 
 
 @click.command()
@@ -41,6 +53,7 @@ def _gather(services: Services) -> dict[str, Any]:
                 for key, site in services.config.sites.items()
             ],
             "sources": [dataclasses.asdict(source) for source in sources.all_sources(tx)],
+            "subscriptions": [_about(one) for one in subscriptions.listing(tx)],
             "deliveries": {state.value: number for state, number in deliveries.counts(tx).items()},
             "next_delivery_at": deliveries.next_due(tx),
             "failing_servers": [dataclasses.asdict(peer) for peer in peers.failing(tx)],
@@ -48,6 +61,11 @@ def _gather(services: Services) -> dict[str, Any]:
             "refused_arrivals": inbox.trouble(tx),
             "interactions": interactions.totals(tx),
         }
+
+
+def _about(one: Subscription) -> dict[str, Any]:
+    told = dataclasses.asdict(one)
+    return {name: told[name] for name in told.keys() - {"token", "secret"}}
 
 
 def _print(services: Services, found: dict[str, Any]) -> None:
@@ -84,6 +102,12 @@ def _print_trouble(found: dict[str, Any]) -> None:
             say(f"→ {name} moved for good to {source['moved_to']}: change config.toml", style="yellow")
         for problem in source["problems"]:
             say(f"! {name}: {problem['where']}: {problem['what']}", style="yellow")
+        for finding in lint.restore(source["findings"]):
+            times = f" ({finding.count}×)" if finding.count > 1 else ""
+            say(f"! {name}: {finding.rule.id}{times}: {finding.rule.what} (bridge lint)")
+    for hub in found["subscriptions"]:
+        if hub["error"]:
+            say(f"! {hub['topic']}: {hub['error']}", style="yellow")
     for peer in found["failing_servers"]:
         say(f"✗ {peer['host']} does not answer: {peer['error']} ({peer['failures']} times)", style="yellow")
     for _, kind, host, why in found["refused_arrivals"][:3]:

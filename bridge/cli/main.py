@@ -30,7 +30,9 @@ COMMANDS = {
         "resend": ("bridge.cli.posts", "Send a post again to everyone who follows now."),
     },
     "See what happens": {
+        "lint": ("bridge.cli.lint", "What is wrong with a feed, and how to mend it."),
         "status": ("bridge.cli.inspect", "Sites, sources, and what is wrong with them."),
+        "preview": ("bridge.cli.preview", "How posts will look to followers, before anything is sent."),
         "followers": ("bridge.cli.followers", "Who follows; let people in or turn them away."),
         "deliveries": ("bridge.cli.deliveries", "What went where, what failed and why; send again."),
     },

@@ -198,7 +198,7 @@ def read_hook_secret(text: str) -> str:
     """Check that a secret is none that could be guessed, and that it can stand in a header."""
     if len(text) < SHORTEST_SECRET or not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError(
-            f"must be {SHORTEST_SECRET} characters or more, without spaces: make one with `openssl rand -hex 32`"
+            f"must have {SHORTEST_SECRET} characters or more and no spaces: try `openssl rand -hex 32`"
         )
     return text
 

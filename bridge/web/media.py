@@ -1,17 +1,13 @@
-"""Pictures the bridge serves itself: a profile's icon and header, and those of folders without a website."""
+"""Pictures the bridge serves itself: a profile's, a folder's that has no website, and copies of posts' own."""
 
-import os
-import stat
 from pathlib import Path
 
 from flask import Blueprint, Response
 
-from bridge.config import FolderSource
-from bridge.errors import BridgeError
-from bridge.folders import folder_of
+from bridge.folders import copies_folder, read_picture
+from bridge.pictures import find_copy
 from bridge.profile import PICTURE_TYPES, picture_name
 from bridge.services import Services
-from bridge.sources.folder import open_below
 from bridge.web.answers import error
 
 MAX_PICTURE = 8 * 1024 * 1024  # bytes
@@ -40,15 +36,16 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/ap/<site>/media/<source>/<path:path>")
     def folder_picture(site: str, source: str, path: str) -> Response:
-        suffix = Path(path).suffix.lower()
-        configured = _served_folder(services, site, source)
-        if configured is None or suffix not in PICTURE_TYPES or _is_hidden(path):
-            return _not_found()
+        body = read_picture(services, site, source, path, limit=MAX_PICTURE)
+        return _not_found() if body is None else _picture(body, Path(path).suffix, A_DAY)
+
+    @routes.get("/ap/about/pictures/<name>")
+    def copy(name: str) -> Response:
+        path = find_copy(copies_folder(services.config), name)
         try:
-            body = _read(open_below(folder_of(services, site, configured), path))
-        except (BridgeError, OSError):
+            return _not_found() if path is None else _picture(path.read_bytes(), path.suffix, FOR_EVER)
+        except OSError:
             return _not_found()
-        return _picture(body, suffix, A_DAY)
 
     return routes
 
@@ -58,31 +55,6 @@ def _profile_picture(services: Services, site: str, role: str) -> Path | None:
     pictures = {"icon": configured.icon, "header": configured.header} if configured else {}
     picture = pictures.get(role)
     return picture if isinstance(picture, Path) else None
-
-
-def _served_folder(services: Services, site: str, name: str) -> FolderSource | None:
-    """Return a folder whose pictures nobody else serves."""
-    configured = services.config.sites.get(site)
-    for source in configured.sources if configured else ():
-        if isinstance(source, FolderSource) and source.name == name and source.url is None:
-            return source
-    return None
-
-
-def _is_hidden(path: str) -> bool:
-    return any(part.startswith(".") for part in path.split("/"))
-
-
-def _read(descriptor: int) -> bytes:
-    """Read a picture and close it; OSError when it is no regular file, or too large."""
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_PICTURE:
-            raise OSError("not a file of a picture's size")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read(MAX_PICTURE)
-    finally:
-        os.close(descriptor)
 
 
 def _picture(body: bytes, suffix: str, cache: str) -> Response:

@@ -1,0 +1,183 @@
+"""`bridge lint`: what is wrong with a feed, why it matters, and how to mend it."""
+
+import asyncio
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bridge import PRODUCT, __version__
+from bridge.addresses import Reach
+from bridge.cli.output import print_json, say
+from bridge.cli.settings import Settings
+from bridge.config import Config, FeedSource
+from bridge.entrykeys import strong_keys
+from bridge.errors import BridgeError, SourceError
+from bridge.folders import folder_in
+from bridge.lint import Finding, Look, Severity, examine
+from bridge.model import Answered, Unreachable
+from bridge.net import Client
+from bridge.poll import FEED_ACCEPT, FEED_LIMIT, FEED_SECONDS
+from bridge.services import utc_now
+from bridge.sources.feed import parse_feed
+from bridge.sources.folder import read_folder
+from bridge.sources.rawfeed import look_at
+from bridge.websub import find_hub
+
+_STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.HINT: ""}
+
+Report = tuple[str, Look | str]
+"""What was looked at, and the look, or the sentence that says why there is none."""
+
+
+@click.command()
+@click.argument("target", required=False, metavar="URL|FILE")
+@click.option("--all", "all_sources", is_flag=True, help="Every source in config.toml.")
+@click.option("--strict", is_flag=True, help="Exit with 1 when there are errors.")
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+@click.pass_obj
+def lint(settings: Settings, target: str | None, all_sources: bool, strict: bool, as_json: bool) -> None:
+    """Say what is wrong with a feed, why it matters to followers, and how to mend it.
+
+    A feed on the web is fetched twice, to see whether its guids stay as they are. docs/lint.md lists
+    everything that is looked for.
+    """
+    if all_sources == (target is not None):
+        raise click.UsageError("Give a URL or a file, or --all for every source in config.toml.")
+    reports = _look_at_all(settings) if all_sources else [_look_at(settings, target or "")]
+    found = [(name, look, examine(look) if isinstance(look, Look) else ()) for name, look in reports]
+    if as_json:
+        print_json([_as_data(name, look, findings) for name, look, findings in found])
+    else:
+        for name, look, findings in found:
+            _print(name, look, findings)
+    unreadable = any(isinstance(look, str) for _, look, _ in found)
+    grave = any(finding.rule.severity is Severity.ERROR for *_, findings in found for finding in findings)
+    if unreadable or (strict and grave):
+        sys.exit(1)
+
+
+# ── looking ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _look_at(settings: Settings, target: str) -> Report:
+    if target.startswith(("http://", "https://")):
+        return _try(target, lambda: asyncio.run(_look_at_url(target, settings.reach())))
+    return _try(target, lambda: _look_at_file(Path(target)))
+
+
+def _look_at_all(settings: Settings) -> list[Report]:
+    config = settings.load_config()
+    return [
+        _look_at_source(settings, config, site, source)
+        for site, configured in config.sites.items()
+        for source in configured.sources
+    ]
+
+
+def _look_at_source(settings: Settings, config: Config, site: str, source: Any) -> Report:
+    name = f"{site}/{source.name}"
+    if isinstance(source, FeedSource):
+        reach = Reach(private=True) if source.private_network else settings.reach()
+        return _try(name, lambda: asyncio.run(_look_at_url(source.feed, reach)))
+    now = utc_now()
+    return _try(name, lambda: Look(read_folder(folder_in(config, site, source), now=now, cache={}), now))
+
+
+def _try(name: str, look: Any) -> Report:
+    try:
+        return name, look()
+    except BridgeError as error:
+        return name, str(error)
+
+
+async def _look_at_url(url: str, reach: Reach) -> Look:
+    async with Client(f"{PRODUCT}/{__version__} (lint)", reach) as client:
+        first, answer = await _fetch(client, url), await _fetch(client, url)
+    now = utc_now()
+    before, harvest = (
+        parse_feed(one.body, url=one.url, content_type=one.headers.get("content-type"), now=now)
+        for one in (first, answer)
+    )
+    return Look(
+        harvest=harvest,
+        now=now,
+        raw=look_at(answer.body),
+        answer=answer,
+        asked=url,
+        moved_to=answer.moved_to,
+        known=frozenset(key for entry in before.entries for key in strong_keys(entry)),
+        has_hub=find_hub(answer.headers, harvest, url=answer.url) is not None,
+    )
+
+
+async def _fetch(client: Client, url: str) -> Answered:
+    outcome = await client.get(
+        url, accept=FEED_ACCEPT, limit=FEED_LIMIT, timeout=FEED_SECONDS, schemes=("https", "http")
+    )
+    if isinstance(outcome, Unreachable):
+        raise SourceError(f"{url}: {outcome.why}")
+    if outcome.status != 200:
+        raise SourceError(f"{url} answered {outcome.status} instead of a feed")
+    return outcome
+
+
+def _look_at_file(path: Path) -> Look:
+    try:
+        body = path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+    now = utc_now()
+    harvest = parse_feed(body, url=path.absolute().as_uri(), now=now)
+    return Look(harvest, now, look_at(body), has_hub=harvest.hub is not None)
+
+
+# ── saying ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _print(name: str, look: Look | str, findings: Iterable[Finding]) -> None:
+    if isinstance(look, str):
+        say(f"✗ {look}", style="red")
+        return
+    findings = list(findings)
+    entries = len(look.harvest.entries)
+    things = f"{len(findings)} {'thing' if len(findings) == 1 else 'things'}" if findings else "nothing"
+    say(f"{name}: {entries} {'entry' if entries == 1 else 'entries'}, {things} to mend", style="bold")
+    for problem in look.harvest.problems:
+        say(f"! {problem.where}: {problem.what}", style="yellow")
+    for finding in findings:
+        rule = finding.rule
+        times = f" ({finding.count}×)" if finding.count > 1 else ""
+        say(f"{rule.severity.upper()} {rule.id}{times}: {rule.what}", style=_STYLES[rule.severity])
+        say(f"  {rule.why}")
+        say(f"  → {rule.fix_for(_generator(look))}")
+        say(f"  at: {'; '.join(finding.where)}{' …' if finding.count > len(finding.where) else ''}")
+
+
+def _as_data(name: str, look: Look | str, findings: Iterable[Finding]) -> dict[str, Any]:
+    if isinstance(look, str):
+        return {"source": name, "error": look, "findings": []}
+    return {
+        "source": name,
+        "error": None,
+        "entries": len(look.harvest.entries),
+        "problems": [f"{problem.where}: {problem.what}" for problem in look.harvest.problems],
+        "findings": [
+            {
+                "rule": finding.rule.id,
+                "severity": finding.rule.severity.value,
+                "count": finding.count,
+                "where": list(finding.where),
+                "what": finding.rule.what,
+                "why": finding.rule.why,
+                "fix": finding.rule.fix_for(_generator(look)),
+            }
+            for finding in findings
+        ],
+    }
+
+
+def _generator(look: Look) -> str:
+    return look.raw.generator if look.raw else ""

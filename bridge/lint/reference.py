@@ -1,0 +1,68 @@
+"""Writes docs/lint.md from the rules, so that the page cannot go stale."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from bridge.lint.rules import RULES, Rule, Severity
+
+_HEAD = """\
+# What `bridge lint` looks for
+
+<!-- Written by `python -m bridge.lint.reference --write docs/lint.md`. Change bridge/lint/rules.py
+     instead of this file. -->
+
+`bridge lint URL`, `bridge lint FILE` and `bridge lint --all` say what is wrong with a feed, why that matters
+to the people who follow, and how to mend it; `--strict` ends with exit code 1 when there are errors, for the
+check before you deploy, and `--json` is for scripts. The bridge looks at its sources in the same way
+whenever they changed, and `bridge status` shows what it found. Nothing of this stops a post.
+"""
+
+_SECTIONS = {
+    Severity.ERROR: ("Errors", "Followers get wrong posts, or none."),
+    Severity.WARNING: ("Warnings", "Posts arrive, and look worse than they could."),
+    Severity.HINT: ("Hints", "It could be better."),
+}
+
+
+def render() -> str:
+    """Render the page."""
+    return "\n".join([_HEAD, *(_section(severity) for severity in Severity)])
+
+
+def _section(severity: Severity) -> str:
+    title, words = _SECTIONS[severity]
+    rules = [_rule(rule) for rule in RULES if rule.severity is severity]
+    return "\n".join([f"## {title}", "", words, "", *rules])
+
+
+def _rule(rule: Rule) -> str:
+    lines = [f"### `{rule.id}`", "", f"{rule.what} {rule.why}", "", f"*Mend it:* {_literal(rule.fix)}", ""]
+    lines += [f"- {name}: {_literal(fix)}" for name, fix in rule.fixes.items()]
+    return "\n".join([*lines, ""] if rule.fixes else lines)
+
+
+def _literal(text: str) -> str:
+    """Keep tags in a sentence from being read as HTML."""
+    pieces = text.split("`")
+    return "`".join(piece if place % 2 else piece.replace("<", "\\<") for place, piece in enumerate(pieces))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the page, or check that a file holds what would be written; 1 when it does not."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    action = parser.add_mutually_exclusive_group(required=True)
+    action.add_argument("--write", type=Path, metavar="FILE")
+    action.add_argument("--check", type=Path, metavar="FILE")
+    options = parser.parse_args(arguments)
+    if options.write:
+        options.write.write_text(render(), encoding="utf-8")
+        return 0
+    if options.check.is_file() and options.check.read_text(encoding="utf-8") == render():
+        return 0
+    print(f"{options.check} is stale: run python -m bridge.lint.reference --write {options.check}")
+    return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
