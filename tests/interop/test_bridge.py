@@ -8,6 +8,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,9 @@ class Bridge:
         draft = self.folder / f".{name}"
         draft.write_text(text, encoding="utf-8")
         draft.rename(self.folder / "content" / name)
+
+    def remove(self, name: str) -> None:
+        (self.folder / "content" / name).unlink()
 
     def interactions(self) -> dict[str, int]:
         config = load_config(self.folder / "config.toml", environ={})
@@ -145,9 +149,24 @@ def test_people_follow_talk_back_and_leave(bridge: Bridge, name: str, request: p
     assert "Sold out" in updated["json"]["object"]["content"]
     assert updated["json"]["object"]["updated"] > note["published"]
 
+    bridge.remove(f"{name}.md")
+    eventually(lambda: peer.received("Delete", post_id), timeout=20)
+
     peer.do("unfollow", target=bridge.actor_id)
     eventually(lambda: peer.handle.strip("@") not in bridge.command("followers"))
     assert not peer.state()["errors"], peer.log
+
+
+def test_a_post_with_a_future_date_arrives_at_its_time(bridge: Bridge, fedify: Peer) -> None:
+    fedify.do("follow", target=bridge.handle)
+    eventually(lambda: fedify.state()["following"].get(bridge.actor_id) == "accepted")
+    due_at = datetime.now(UTC) + timedelta(seconds=8)
+    bridge.write("later.md", f"---\ntitle: Later\ndate: {due_at.isoformat()}\n---\nPatience.\n")
+    created = eventually(
+        lambda: next((c for c in fedify.received("Create") if "Patience" in str(c["json"])), None), timeout=30
+    )
+    assert datetime.now(UTC) >= due_at
+    assert datetime.fromisoformat(created["json"]["object"]["published"]) >= due_at.replace(microsecond=0)
 
 
 def test_a_server_in_secure_mode_that_speaks_only_rfc_9421_is_served_too(ca: CA, tmp_path: Path) -> None:
