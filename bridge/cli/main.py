@@ -39,6 +39,9 @@ COMMANDS = {
 }
 
 
+HIDDEN = {"prepare": "bridge.cli.run"}  # for our own processes
+
+
 class Manual(click.Group):
     """Loads a command when it is called, and lists them by what one wants to do."""
 
@@ -46,11 +49,11 @@ class Manual(click.Group):
         return [name for section in COMMANDS.values() for name in section]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        for section in COMMANDS.values():
-            if cmd_name in section:
-                command: click.Command = getattr(importlib.import_module(section[cmd_name][0]), cmd_name)
-                return command
-        return None
+        homes = {name: home for section in COMMANDS.values() for name, (home, _) in section.items()} | HIDDEN
+        if cmd_name not in homes:
+            return None
+        command: click.Command = getattr(importlib.import_module(homes[cmd_name]), cmd_name)
+        return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -16,14 +16,23 @@ def run(settings: Settings) -> None:
     A process that dies is started again. SIGTERM or Ctrl-C stops both cleanly within eight seconds.
     The database is brought up to date first, after a backup.
     """
-    from bridge.cli.supervisor import supervise
+    from bridge.cli.supervisor import check_first, supervise
 
-    config = settings.load_config()
-    settings.open().close()  # migrate, and check the identity, once, before two processes start
-    click.echo(
-        f"fedibridge answers at {config.base_url} (listening on {config.server.host}:{config.server.port})"
-    )
+    check_first([*settings.arguments(), "prepare"])
     supervise({"web": [*settings.arguments(), "web"], "worker": [*settings.arguments(), "worker"]})
+
+
+@click.command(hidden=True)
+@click.pass_obj
+def prepare(settings: Settings) -> None:
+    """Migrate, and check the identity, once, before two processes start.
+
+    A process of its own, so that what it needs does not stay in the supervisor's memory for weeks.
+    """
+    config = settings.load_config()
+    settings.open().close()
+    where = f"{config.server.host}:{config.server.port}"
+    click.echo(f"fedibridge answers at {config.base_url} (listening on {where})")
 
 
 @click.command()

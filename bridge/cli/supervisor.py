@@ -37,6 +37,13 @@ class Child:
     restart_at: float | None = None
 
 
+def check_first(arguments: Sequence[str]) -> None:
+    """Run `bridge` with these arguments and wait; end as it does when it fails."""
+    code = _start(arguments).wait()
+    if code:
+        raise SystemExit(code)
+
+
 def supervise(commands: Mapping[str, Sequence[str]]) -> None:
     """Run `bridge` with each of these argument lists until SIGTERM or Ctrl-C."""
     stopping = _stop_flag()
