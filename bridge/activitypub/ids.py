@@ -123,6 +123,10 @@ class Ids:
         """Return where the bridge serves a profile's icon or header."""
         return f"{self.actor(site)}/pictures/{quote(name)}"
 
+    def copy(self, name: str) -> str:
+        """Return where the bridge serves its own copy of a picture that servers could not show."""
+        return f"{self.base_url}/ap/about/pictures/{name}"
+
     def websub(self, token: str) -> str:
         """Return where a hub calls us about one subscription."""
         return f"{self.base_url}/ap/about/websub/{token}"

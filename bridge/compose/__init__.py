@@ -2,7 +2,18 @@
 
 from bridge.compose.kinds import Kind, kind_of
 from bridge.compose.mentions import Mentioned, find_mentions
-from bridge.compose.note import compose_note
-from bridge.compose.pictures import choose_pictures, without_alt
+from bridge.compose.note import compose_note, wanted_pictures
+from bridge.compose.pictures import MAX_IMAGES, Checked, choose_pictures, without_alt
 
-__all__ = ["Kind", "Mentioned", "choose_pictures", "compose_note", "find_mentions", "kind_of", "without_alt"]
+__all__ = [
+    "MAX_IMAGES",
+    "Checked",
+    "Kind",
+    "Mentioned",
+    "choose_pictures",
+    "compose_note",
+    "find_mentions",
+    "kind_of",
+    "wanted_pictures",
+    "without_alt",
+]

@@ -109,15 +109,29 @@ def _is_article(entry: Entry, config: SiteConfig, title: str) -> bool:
     return wanted and bool(title) and not entry.controls.warning
 
 
+def wanted_pictures(services: Services, site: str, entry: Entry) -> tuple[Image, ...]:
+    """Return the pictures that an entry's post may show, best first; it shows `MAX_IMAGES` of them."""
+    config = services.site(site)
+    found = to_note_html(entry.html, base=entry.link)
+    article = _is_article(entry, config, title_of(entry, found.text))
+    return _pictures(entry, kind_of(entry, found), config, found, None, article=article)
+
+
 def _attachments(
     entry: Entry, kind: Kind, config: SiteConfig, found: NoteHtml, checked: Checked | None, *, article: bool
 ) -> tuple[Image | Enclosure, ...]:
     """Return what is shown below the words: a player, pictures, or nothing, which leaves room for a card."""
     if player := playable(entry):
         return (player,)  # alone: Mastodon shows no player among pictures
-    if not carries_pictures(entry, kind, config, article=article):
+    return _pictures(entry, kind, config, found, checked, article=article)[:MAX_IMAGES]
+
+
+def _pictures(
+    entry: Entry, kind: Kind, config: SiteConfig, found: NoteHtml, checked: Checked | None, *, article: bool
+) -> tuple[Image, ...]:
+    if playable(entry) or not carries_pictures(entry, kind, config, article=article):
         return ()
-    return choose_pictures(entry, found.images, checked)[:MAX_IMAGES]
+    return choose_pictures(entry, found.images, checked)
 
 
 def _parts(

@@ -1,4 +1,4 @@
-"""Pictures the bridge serves itself: a profile's, a folder's that has no website, and copies of posts' own."""
+"""Pictures the bridge serves itself: of profiles, of folders without a website, and copies of others."""
 
 from pathlib import Path
 

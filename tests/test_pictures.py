@@ -1,0 +1,444 @@
+"""Pictures are measured as people see them, copied where servers could not show them, and cannot hurt us."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from math import cos, pi
+from pathlib import Path
+
+import pytest
+from drawings import (
+    HEIC,
+    HTML,
+    SECRET,
+    SVG,
+    animation,
+    drawing,
+    gif_bomb,
+    opened,
+    photo,
+    png_bomb,
+    saved,
+    webp_bomb,
+)
+from PIL import Image
+
+from bridge.errors import BadPicture
+from bridge.pictures import (
+    MAX_BYTES,
+    drop_oldest,
+    examine,
+    examine_apart,
+    find_copy,
+    keep_copy,
+    sniff,
+)
+from bridge.pictures.blurhash import _DIGITS, blurhash
+
+PLAIN = {
+    "image/jpeg": saved(drawing(), "JPEG"),
+    "image/png": saved(drawing(), "PNG"),
+    "image/gif": saved(drawing(mode="P"), "GIF"),
+    "image/webp": saved(drawing(), "WEBP"),
+}
+AVIF = saved(drawing(), "AVIF")
+
+
+# ── what it is ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        *((body, kind) for kind, body in PLAIN.items()),
+        (AVIF, "image/avif"),
+        (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf" + b"\0" * 20, "image/avif"),
+        (HEIC, "image/heic"),
+        (SVG, "image/svg+xml"),
+        (b"\xef\xbb\xbf  <SVG viewBox='0 0 1 1'/>", "image/svg+xml"),
+        (HTML, "text/html"),
+        (b"<html><body><svg></svg></body></html>", "text/html"),
+        (saved(drawing(), "TIFF"), "image/tiff"),
+        (saved(drawing(), "BMP"), "image/bmp"),
+        (b"", ""),
+        (b"GIF", ""),
+        (b"RIFF\0\0\0\0WAVEfmt ", ""),
+        (b"\0\0\0\x18ftypisom\0\0\0\0mp42", ""),
+        (b"<?xml version='1.0'?><rss/>", ""),
+    ],
+)
+def test_bytes_are_known_by_their_beginning(body: bytes, kind: str) -> None:
+    assert sniff(body) == kind
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+def test_what_every_server_shows_stays_where_it_is(kind: str) -> None:
+    seen = examine(PLAIN[kind])
+    assert (seen.media_type, seen.width, seen.height, seen.copy) == (kind, 64, 48, b"")
+    assert len(seen.blurhash) == 4 + 2 * 12
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photo_is_as_wide_as_people_see_it(orientation: int) -> None:
+    seen = examine(photo(orientation))
+    assert (seen.width, seen.height) == ((64, 48) if orientation < 5 else (48, 64))
+    assert seen.copy == b""
+
+
+def test_a_small_animation_is_left_alone() -> None:
+    assert examine(animation()).copy == b""
+    assert examine(animation(), at_home=True).copy == b""
+
+
+# ── copies ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_avif_is_copied_as_a_jpeg() -> None:
+    seen = examine(AVIF)
+    copy = opened(seen.copy)
+    assert (seen.media_type, copy.format, copy.size) == ("image/jpeg", "JPEG", (64, 48))
+    assert (seen.width, seen.height) == copy.size
+    assert _near(copy.getpixel((40, 10)), (255, 0, 0))
+
+
+def test_what_is_see_through_stays_so() -> None:
+    image = drawing(mode="RGBA")
+    image.putpixel((0, 0), (0, 0, 0, 0))
+    seen = examine(saved(image, "AVIF", quality=100))
+    assert seen.media_type == "image/png"
+    assert opened(seen.copy).getpixel((0, 0))[3] < 40
+
+
+def test_a_large_see_through_picture_becomes_webp() -> None:
+    noise = Image.frombytes("RGBA", (4200, 700), os.urandom(4200 * 700 * 4))
+    seen = examine(saved(noise, "PNG", compress_level=0), at_home=True)
+    assert (seen.media_type, opened(seen.copy).format) == ("image/webp", "WEBP")
+    assert max(seen.width, seen.height) == 2048
+
+
+@pytest.mark.parametrize("size", [(5000, 1000), (1000, 5000), (8000, 6000)])
+def test_a_huge_picture_is_copied_smaller_in_its_own_shape(size: tuple[int, int]) -> None:
+    seen = examine(saved(drawing(*size), "JPEG"))
+    assert max(seen.width, seen.height) == 2048
+    assert abs(seen.width / seen.height - size[0] / size[1]) < 0.01
+    assert opened(seen.copy).size == (seen.width, seen.height)
+
+
+def test_a_cmyk_picture_is_copied_in_the_colours_of_screens() -> None:
+    seen = examine(saved(drawing(mode="CMYK"), "JPEG"))
+    copy = opened(seen.copy)
+    assert copy.mode == "RGB"
+    assert _near(copy.getpixel((40, 10)), (255, 0, 0))
+    assert _near(copy.getpixel((40, 40)), (0, 0, 255))
+
+
+def test_an_animation_larger_than_mastodon_takes_becomes_a_still_picture() -> None:
+    seen = examine(animation(1300, 720))
+    assert (seen.media_type, seen.width, seen.height) == ("image/jpeg", 1300, 720)
+
+
+def test_a_16_bit_picture_is_not_all_white() -> None:
+    body = saved(Image.new("I;16", (5000, 8), 20_000), "PNG")
+    assert _near(opened(examine(body).copy).getpixel((0, 0)), (78, 78, 78))
+
+
+def test_our_copies_say_nothing_about_who_took_them_and_where() -> None:
+    for body in (photo(6), photo(6, 5000, 100)):
+        seen = examine(body, at_home=True)
+        copy = opened(seen.copy)
+        assert seen.copy
+        assert not copy.getexif()
+        assert {"exif", "xmp", "comment", "icc_profile"} & copy.info.keys() == set()
+        assert SECRET not in seen.copy
+
+
+def test_our_copies_stand_upright() -> None:
+    turned = saved(drawing().transpose(Image.Transpose.ROTATE_90), "JPEG", exif=_turned(6))
+    copy = opened(examine(turned, at_home=True).copy)
+    assert copy.size == (64, 48)
+    assert _near(copy.getpixel((40, 10)), (255, 0, 0))
+    assert _near(copy.getpixel((40, 40)), (0, 0, 255))
+
+
+def test_a_png_with_metadata_behind_its_pixels_is_copied_too() -> None:
+    exif = Image.Exif()
+    exif[0x010E] = SECRET.decode()
+    body = saved(drawing(), "PNG", exif=exif)
+    eXIf = body.index(b"eXIf") - 4
+    length = int.from_bytes(body[eXIf : eXIf + 4], "big") + 12
+    end = body.index(b"IEND") - 4
+    late = body[:eXIf] + body[eXIf + length : end] + body[eXIf : eXIf + length] + body[end:]
+    assert SECRET not in examine(late, at_home=True).copy
+    assert examine(late, at_home=True).copy
+
+
+def test_at_home_only_what_tells_something_is_copied() -> None:
+    assert examine(PLAIN["image/jpeg"], at_home=True).copy == b""
+    heavy = PLAIN["image/jpeg"] + b"\0" * MAX_BYTES
+    assert examine(heavy, at_home=True).copy
+    assert examine(photo(6)).copy == b""  # theirs to publish
+
+
+def test_colours_of_a_profile_become_those_of_screens() -> None:
+    profile = _swapped_profile()
+    plain = opened(examine(saved(drawing(5000, 40), "JPEG"), at_home=True).copy)
+    managed = opened(examine(saved(drawing(5000, 40), "JPEG", icc_profile=profile), at_home=True).copy)
+    assert managed.getpixel((1500, 4)) != plain.getpixel((1500, 4))
+    assert "icc_profile" not in managed.info
+    broken = examine(saved(drawing(5000, 40), "JPEG", icc_profile=b"no profile"), at_home=True)
+    assert _near(opened(broken.copy).getpixel((1500, 4)), (255, 0, 0))
+
+
+def _swapped_profile() -> bytes:
+    """Return an sRGB profile whose red and blue primaries changed places."""
+    from PIL import ImageCms
+
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return profile.replace(b"rXYZ", b"tXYZ", 1).replace(b"bXYZ", b"rXYZ", 1).replace(b"tXYZ", b"bXYZ", 1)
+
+
+def _turned(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+def _near(color, wanted) -> bool:
+    return all(abs(one - other) < 12 for one, other in zip(color, wanted, strict=True))
+
+
+# ── what is refused ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (HTML, "a web page instead of a picture"),
+        (SVG, "SVG"),
+        (HEIC, "export it as JPEG"),
+        (saved(drawing(), "TIFF"), "TIFF"),
+        (b"", "no picture"),
+        (b"hello", "no picture"),
+        (PLAIN["image/jpeg"][:300], "damaged"),
+        (PLAIN["image/png"][:60], "damaged"),
+        (AVIF[:200], "it "),
+        (PLAIN["image/webp"][:40], "damaged"),
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * 50, "damaged"),
+        (b"\xff\xd8\xff" + os.urandom(500), "it "),
+        (gif_bomb(), "65535 × 65535 pixels"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused_and_named(body: bytes, why: str) -> None:
+    with pytest.raises(BadPicture, match=why) as refused:
+        asyncio.run(examine_apart(body))
+    assert str(refused.value).startswith("it ")
+
+
+def test_a_pixel_that_counts_readers_is_refused_without_a_word() -> None:
+    with pytest.raises(BadPicture, match=r"^$"):
+        examine(saved(Image.new("L", (1, 1)), "GIF"))
+
+
+def test_a_name_or_a_polyglot_does_not_matter_only_the_pixels_do() -> None:
+    body = PLAIN["image/gif"] + b"<script>alert(1)</script><?php system('id') ?>"
+    assert examine(body).media_type == "image/gif"
+    copy = examine(photo(1) + b"<script>alert(1)</script>", at_home=True).copy
+    assert b"script" not in copy
+
+
+# ── a process of its own ─────────────────────────────────────────────────────────────────────────
+
+_WEIGHED = (
+    "import runpy, sys; runpy.run_module('bridge.pictures', run_name='__main__');"
+    "sys.stderr.write(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (png_bomb(), b"20000 \\u00d7 20000 pixels"),
+        (webp_bomb(), b"error"),
+        (saved(Image.new("RGB", (5700, 5800), "red"), "PNG"), b'"width": 2013'),
+    ],
+    ids=["png", "webp", "as large as allowed"],
+)
+def test_no_picture_takes_more_memory_than_it_may(body: bytes, said: bytes) -> None:
+    ran = subprocess.run([sys.executable, "-c", _WEIGHED], input=body, capture_output=True, timeout=20)
+    assert said in ran.stdout.partition(b"\n")[0]
+    assert int(ran.stderr) < 500_000  # kilobytes
+
+
+_LIMITED = (
+    "import resource as r, runpy, sys; runpy.run_module('bridge.pictures', run_name='__main__');"
+    "sys.stderr.write(repr([r.getrlimit(k)[1] for k in (r.RLIMIT_AS, r.RLIMIT_CPU, r.RLIMIT_FSIZE)]));"
+    "sys.stderr.write(open('/proc/self/oom_score_adj').read())"
+)
+
+
+def test_the_process_limits_itself_and_goes_first_when_memory_runs_out() -> None:
+    ran = subprocess.run([sys.executable, "-c", _LIMITED], input=b"", capture_output=True, timeout=20)
+    assert ran.stderr.decode().strip() == f"[{768 * 1024 * 1024}, 10, 0]1000"
+
+
+def test_the_process_answers_what_the_function_does() -> None:
+    for body in (PLAIN["image/png"], AVIF):
+        assert asyncio.run(examine_apart(body)) == examine(body)
+    body = photo(6)
+    assert asyncio.run(examine_apart(body, at_home=True)) == examine(body, at_home=True)
+
+
+def test_the_worker_and_the_web_process_do_without_pillow() -> None:
+    loaded = "import bridge.web, bridge.worker, sys; sys.exit('PIL' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", loaded], timeout=20).returncode == 0
+
+
+def test_the_process_is_told_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEDIBRIDGE_DATABASE", "postgresql://bridge:secret@db/bridge")
+    environments = []
+
+    async def watch() -> None:
+        work = asyncio.ensure_future(examine_apart(PLAIN["image/png"]))
+        while not (children := _children()):
+            await asyncio.sleep(0.001)
+        environments.append(Path(f"/proc/{children[0]}/environ").read_bytes())
+        await work
+
+    asyncio.run(watch())
+    assert b"PYTHONPATH" in environments[0]
+    assert b"secret" not in environments[0]
+
+
+def test_a_process_that_takes_too_long_is_ended() -> None:
+    with pytest.raises(BadPicture, match=r"takes more than 0\.01 s"):
+        asyncio.run(examine_apart(PLAIN["image/png"], seconds=0.01))
+    assert _children() == []
+
+
+def test_a_process_ends_with_whoever_waits_for_it() -> None:
+    async def give_up() -> None:
+        work = asyncio.ensure_future(examine_apart(PLAIN["image/png"]))
+        while not _children():
+            await asyncio.sleep(0.001)
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+
+    asyncio.run(give_up())
+    assert _children() == []
+
+
+def _children() -> list[str]:
+    """Name the processes below this one that look at pictures."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = stat.read_text().rpartition(")")[2].split()[1]
+            command = (stat.parent / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if int(parent) == os.getpid() and b"bridge.pictures" in command:
+            found.append(stat.parent.name)
+    return found
+
+
+# ── blurhashes ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_blurhash_shows_the_pictures_colours_where_they_are() -> None:
+    pixels = [(255, 0, 0) if y < 12 else (0, 0, 255) for y in range(24) for _ in range(32)]
+    unpacked = _unpack(blurhash(pixels, 32), 32, 24)
+    top, bottom = unpacked[3 * 32 + 16], unpacked[20 * 32 + 16]
+    assert top[0] > 200 > 100 > top[2]
+    assert bottom[2] > 200 > 100 > bottom[0]
+
+
+def test_the_blurhash_of_black_is_known_from_elsewhere() -> None:
+    assert blurhash([(0, 0, 0)] * 64, 8) == "L00000fQfQfQfQfQfQfQfQfQfQfQ"
+    assert blurhash([(255, 255, 255)] * 32 * 32, 32)[2:] == "TSUA~qfQ~q~qoffQoffQfQfQfQ"
+    assert blurhash([(1, 2, 3)] * 12, 3)[0] == "T"  # 3 × 4 parts, for what stands upright
+
+
+def _unpack(text: str, width: int, height: int) -> list[tuple[float, float, float]]:
+    """Read a blurhash as its description says, in sRGB, row by row."""
+
+    def number(start: int, end: int) -> int:
+        found = 0
+        for digit in text[start:end]:
+            found = found * 83 + _DIGITS.index(digit)
+        return found
+
+    across, down = number(0, 1) % 9 + 1, number(0, 1) // 9 + 1
+    scale, average = (number(1, 2) + 1) / 166, number(2, 6)
+    waves = [[_light(average >> shift & 255) for shift in (16, 8, 0)]]
+    for place in range(1, across * down):
+        packed = number(4 + 2 * place, 6 + 2 * place)
+        digits = (packed // 361, packed // 19 % 19, packed % 19)
+        waves.append([(-1 if d < 9 else 1) * ((d - 9) / 9) ** 2 * scale for d in digits])
+    return [
+        tuple(
+            _shade(
+                sum(
+                    wave[part] * cos(pi * x * (n % across) / width) * cos(pi * y * (n // across) / height)
+                    for n, wave in enumerate(waves)
+                )
+            )
+            for part in range(3)
+        )
+        for y in range(height)
+        for x in range(width)
+    ]
+
+
+def _light(value: int) -> float:
+    share = value / 255
+    return share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
+
+
+def _shade(light: float) -> float:
+    light = min(max(light, 0), 1)
+    return 255 * (light * 12.92 if light <= 0.0031308 else 1.055 * light ** (1 / 2.4) - 0.055)
+
+
+# ── files of copies ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_copy_is_kept_once_and_only_the_owner_may_read_it(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "pictures"
+    name = keep_copy(folder, b"a picture", "image/jpeg")
+    assert keep_copy(folder, b"a picture", "image/jpeg") == name
+    assert [path.name for path in folder.iterdir()] == [name]
+    assert find_copy(folder, name).read_bytes() == b"a picture"
+    assert (folder.stat().st_mode & 0o777, (folder / name).stat().st_mode & 0o777) == (0o700, 0o600)
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../secret.jpg", "x.jpg", "a" * 64 + ".html", "A" * 64 + ".jpg"]
+)
+def test_only_copies_are_found(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for file in (tmp_path / "secret.jpg", folder / "x.jpg", folder / ("a" * 64 + ".html")):
+        file.write_bytes(b"secret")
+    assert find_copy(folder, name) is None
+
+
+def test_the_oldest_copies_that_nobody_shows_go_first(tmp_path: Path) -> None:
+    names = [keep_copy(tmp_path, bytes([number]), "image/png") for number in range(6)]
+    for age, name in enumerate(names):
+        os.utime(tmp_path / name, (1_000 + age, 1_000 + age))
+    shown = {names[0]}
+    assert drop_oldest(tmp_path, lambda: shown, most=3) == 3
+    assert {path.name for path in tmp_path.iterdir()} == {names[0], names[4], names[5]}
+    assert drop_oldest(tmp_path, lambda: shown, most=10, most_bytes=2) == 1
+    assert find_copy(tmp_path, names[0])
+
+
+def test_whether_copies_are_shown_is_not_asked_while_there_is_room(tmp_path: Path) -> None:
+    def ask() -> set[str]:
+        raise AssertionError("nobody needs to know")
+
+    assert drop_oldest(tmp_path / "not yet there", ask) == 0
+    keep_copy(tmp_path, b"a picture", "image/png")
+    assert drop_oldest(tmp_path, ask) == 0
