@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from bridge import changes
 from bridge.changes import Created, Edited, Gone, Known, Policy
-from bridge.compose import Checked
+from bridge.compose import Checked, Mentioned
 from bridge.errors import NotAFeed, SourceError
 from bridge.model import Entry, Harvest, PostState
 from bridge.publish import Draft, commit, delete_post, draft_created, draft_edited
@@ -20,14 +20,14 @@ from bridge.store.sources import Source
 
 log = logging.getLogger(__name__)
 
-_MOST_WAITING = 40  # scheduled and held posts of one poll whose pictures are looked at
+_MOST_WAITING = 40  # scheduled and held changes of one poll whose pictures are looked at
 
 _ALIVE = (PostState.PUBLISHED, PostState.BASELINE, PostState.SCHEDULED, PostState.HELD)
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a harvest changes, beside the posts that are changed. `renamed` are (row, what it is called now)."""
+    """What a harvest changes, beside the posts it changes. `renamed` are (row, what it is called now)."""
 
     created: tuple[Created, ...] = ()
     edited: tuple[tuple[Edited, KnownPost], ...] = ()
@@ -98,19 +98,26 @@ def entries_to_look_at(judged: Judged, *, pinned: int) -> tuple[list[Entry], lis
     edits: dict[bool, list[Entry]] = {True: [], False: []}
     for edit, _ in judged.edited:
         edits[edit.quiet].append(edit.entry)
-    waiting = by_state.get(PostState.SCHEDULED, []) + by_state.get(PostState.HELD, [])
+    held = by_state.get(PostState.HELD, []) + [edit.entry for edit, _ in judged.held_edits]
+    waiting = by_state.get(PostState.SCHEDULED, []) + held
     archive = sorted(by_state.get(PostState.BASELINE, []), key=lambda entry: not entry.controls.pinned)
     sent = by_state.get(PostState.PUBLISHED, []) + edits[False] + waiting[:_MOST_WAITING]
     return sent, archive[:pinned] + edits[True]
 
 
 def render(
-    services: Services, source: Source, judged: Judged, pictures: Checked | None = None, *, now: datetime
+    services: Services,
+    source: Source,
+    judged: Judged,
+    pictures: Checked | None = None,
+    people: Mapping[str, Mentioned] | None = None,
+    *,
+    now: datetime,
 ) -> Prepared:
-    """Render what a harvest changes; `pictures`: what is known of them by URL, see `compose_note`."""
-    site = source.site
-    created = (draft_created(services, site, change, pictures) for change in judged.created)
-    edited = (draft_edited(services, site, change, post, pictures, now=now) for change, post in judged.edited)
+    """Render what a harvest changes; `pictures` and `people`: see `compose_note`."""
+    site, known = source.site, (pictures, people)
+    created = (draft_created(services, site, change, *known) for change in judged.created)
+    edited = (draft_edited(services, site, change, post, *known, now=now) for change, post in judged.edited)
     return Prepared(judged, (*created, *edited))
 
 

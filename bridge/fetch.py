@@ -152,7 +152,8 @@ class Fetcher:
         """Find an actor by ``@user@host`` through WebFinger (RFC 7033); it has to be called that itself."""
         user, _, host = handle.removeprefix("@").partition("@")
         resource = quote(f"acct:{user}@{host}", safe="")
-        url = f"https://{host}/.well-known/webfinger?resource={resource}"
+        scheme = self._services.config.base_url.partition(":")[0]  # http only among bridges on one machine
+        url = f"{scheme}://{host}/.well-known/webfinger?resource={resource}"
         now = self._services.now()
         outcome = await self._client.get(url, accept=JRD_ACCEPT, limit=LIMIT, timeout=SECONDS)
         if isinstance(outcome, Unreachable):

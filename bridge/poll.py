@@ -14,8 +14,10 @@ from bridge.addresses import host_of
 from bridge.config import FeedSource, FolderSource
 from bridge.drafting import NOTHING, Prepared, commit_prepared, entries_to_look_at, judge, render
 from bridge.errors import BridgeError
+from bridge.fetch import Fetcher
 from bridge.folders import folder_of
 from bridge.lookat import Viewer
+from bridge.mentions import find_people
 from bridge.model import Answered, Problem, Unreachable
 from bridge.net import Client
 from bridge.publish import publish_now, send_edit
@@ -69,6 +71,7 @@ class Poller:
     ) -> None:
         self._services = services
         self._client = client
+        self._fetcher = Fetcher(services, client)
         self._at_home = at_home or client  # for feeds on the owner's own network
         self._viewer = Viewer(services, client)
         self._jitter = jitter
@@ -189,12 +192,13 @@ class Poller:
     async def _rendered(self, polled: Polled) -> Polled:
         """Render what was judged, with its pictures as servers will be able to show them."""
         source, judged = polled.source, polled.prepared.judged
-        if not (judged.created or judged.edited):
+        if not (judged.created or judged.edited or judged.held_edits):
             return polled
         sent, served = entries_to_look_at(judged, pinned=self._services.site(source.site).pinned)
         views = await self._viewer.look(source.site, sent, served)
+        people = await find_people(self._services, self._fetcher, source.site, sent)
         prepared = await asyncio.to_thread(
-            render, self._services, source, judged, views.pictures, now=self._services.now()
+            render, self._services, source, judged, views.pictures, people, now=self._services.now()
         )
         return replace(polled, prepared=prepared, update=_with_problems(polled.update, views.problems))
 

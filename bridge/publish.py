@@ -8,13 +8,14 @@ from typing import Any
 
 from bridge.activitypub import activities, documents
 from bridge.activitypub.ids import mint_activity_id, mint_post_id
+from bridge.addresses import host_of
 from bridge.changes import Created, Edited, Reason, publishing_moment, update_due_at
-from bridge.compose import compose_note
+from bridge.compose import Checked, Mentioned, compose_note
 from bridge.model import Entry, Post, PostState
 from bridge.profile import actor_document, profile_hash
 from bridge.services import Services
 from bridge.sources.html import plain_text
-from bridge.store import Tx, deliveries, edits, entries, holds, identity, posts
+from bridge.store import Tx, deliveries, edits, entries, holds, identity, posts, remote
 from bridge.store.deliveries import NewActivity
 from bridge.store.edits import DueEdit
 from bridge.store.holds import NewHold
@@ -35,22 +36,46 @@ class Draft:
 # ── rendering: no database ────────────────────────────────────────────────────────────────────────
 
 
-def draft_created(services: Services, site: str, change: Created) -> Draft:
+def draft_created(
+    services: Services,
+    site: str,
+    change: Created,
+    pictures: Checked | None = None,
+    people: Mapping[str, Mentioned] | None = None,
+) -> Draft:
     """Render an entry nobody has seen before, or the next generation of one that was deleted."""
+    published_at = change.published_at
     post_id = mint_post_id(site, change.keys[0], change.generation)
     post = Post(
         site=site,
         id=post_id,
         state=change.state,
         page_url=change.entry.link,
-        note=compose_note(services, site, post_id, change.entry, published_at=change.published_at),
+        note=compose_note(
+            services,
+            site,
+            post_id,
+            change.entry,
+            published_at=published_at,
+            pictures=pictures,
+            mentions=people,
+        ),
         content_hash=change.content_hash,
-        published_at=change.published_at,
+        published_at=published_at,
     )
     return Draft(change, post)
 
 
-def draft_edited(services: Services, site: str, change: Edited, known: KnownPost, *, now: datetime) -> Draft:
+def draft_edited(
+    services: Services,
+    site: str,
+    change: Edited,
+    known: KnownPost,
+    pictures: Checked | None = None,
+    people: Mapping[str, Mentioned] | None = None,
+    *,
+    now: datetime,
+) -> Draft:
     """Render an edited entry; its post keeps its id and the moment it was published."""
     unsent = known.state in (PostState.SCHEDULED, PostState.HELD)
     published_at = (change.entry.published_at or now) if unsent else known.published_at
@@ -64,7 +89,14 @@ def draft_edited(services: Services, site: str, change: Edited, known: KnownPost
         state=known.state,
         page_url=change.entry.link,
         note=compose_note(
-            services, site, known.id, change.entry, published_at=published_at, updated_at=updated_at
+            services,
+            site,
+            known.id,
+            change.entry,
+            published_at=published_at,
+            updated_at=updated_at,
+            pictures=pictures,
+            mentions=people,
         ),
         content_hash=change.content_hash,
         published_at=published_at,
@@ -125,6 +157,7 @@ def _announce(tx: Tx, services: Services, post: Post, pk: int, *, now: datetime)
         return 0
     edits.was_sent(tx, pk)
     sent = deliveries.fan_out(tx, activity_pk, new, now=now)
+    sent += _tell_mentioned(tx, activity_pk, new, post, now=now)
     log.info("Published “%s” on its way to %s", describe(post), _inboxes(sent))
     return sent
 
@@ -164,7 +197,9 @@ def send_edit(tx: Tx, services: Services, due: DueEdit, *, now: datetime) -> int
         return 0
     new = _update(services, due.post, due.pk, now=now)
     deliveries.supersede(tx, new.object_uri, ["Update"], "superseded by a later edit", now=now)
-    number = deliveries.fan_out(tx, deliveries.add_activity(tx, new, now=now), new, now=now)
+    activity_pk = deliveries.add_activity(tx, new, now=now)
+    number = deliveries.fan_out(tx, activity_pk, new, now=now)
+    number += _tell_mentioned(tx, activity_pk, new, due.post, now=now)
     edits.sent(tx, due.pk, now=now)
     log.info("Edited “%s”: an Update on its way to %s", describe(due.post), _inboxes(number))
     return number
@@ -233,6 +268,16 @@ def announce_profile(tx: Tx, services: Services, site: str, *, now: datetime) ->
     deliveries.supersede(tx, actor_uri, ["Update"], "superseded by a later profile", now=now)
     deliveries.fan_out(tx, deliveries.add_activity(tx, new, now=now), new, now=now)
     return True
+
+
+def _tell_mentioned(tx: Tx, activity_pk: int, new: NewActivity, post: Post, *, now: datetime) -> int:
+    """Queue a post's news for everyone it mentions, followers or not; return how many deliveries it made."""
+    mentioned = [tag["href"] for tag in post.note.get("tag", ()) if tag["type"] == "Mention"]
+    actors = [cached[0] for actor_id in mentioned if (cached := remote.actor(tx, actor_id))]
+    inboxes = {actor.shared_inbox or actor.inbox for actor in actors}
+    return sum(
+        deliveries.deliver_to(tx, activity_pk, new, inbox, host_of(inbox), now=now) for inbox in inboxes
+    )
 
 
 def _inboxes(number: int) -> str:

@@ -16,6 +16,7 @@ from bridge.absence import PageAsker
 from bridge.addresses import Reach
 from bridge.deliver import Deliverer
 from bridge.fetch import Fetcher
+from bridge.lookat import tidy_pictures
 from bridge.net import Client
 from bridge.poll import Poller
 from bridge.publish import announce_profile
@@ -46,6 +47,7 @@ class Worker:
         self._services = services
         self._stop = stop
         self._under_way: set[asyncio.Task[object]] = set()
+        self._failing: dict[str, str] = {}  # job → its last failure
         fetcher = Fetcher(services, client)
         self._poller = Poller(services, client, at_home=at_home)
         self._subscriber = Subscriber(services, client, self._poller)
@@ -106,8 +108,17 @@ class Worker:
         task.add_done_callback(self._under_way.discard)
         try:
             await asyncio.shield(task)
-        except Exception:
-            log.exception("The job “%s” failed; it will run again", name)
+        except Exception as error:
+            self._complain(name, error)
+        else:
+            if self._failing.pop(name, None):
+                log.info("The job “%s” works again", name)
+
+    def _complain(self, name: str, error: Exception) -> None:
+        """Log a failure in full when it is new: jobs run several times a second."""
+        if self._failing.get(name) != repr(error):
+            self._failing[name] = repr(error)
+            log.error("The job “%s” failed; it will run again", name, exc_info=error)
 
     def _in_thread(self, function: Callable[[], object]) -> Job:
         return lambda: asyncio.to_thread(function)
@@ -135,6 +146,7 @@ class Worker:
             inbox.purge(tx, now=now)
             deliveries.purge(tx, before=now - KEEP_DELIVERIES)
             remote.purge(tx, before=now - KEEP_STRANGERS)
+        tidy_pictures(self._services, now=now)
 
 
 async def work(services: Services) -> None:
