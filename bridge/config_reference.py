@@ -51,7 +51,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
 _INTRODUCTIONS: dict[type[BaseModel], str] = {
     Config: "These come first, before any `[table]`: whatever follows a `[table]` belongs to it.",
     SiteConfig: "One table per actor. `KEY` is 1 to 30 of a–z, 0–9 and `_`; it stands in the actor's URLs "
-    "and never changes, while name and looks may. `inbox` and `instance` are taken.",
+    "and never changes, while name and looks may. `about`, `inbox` and `instance` are taken.",
 }
 
 

@@ -119,9 +119,9 @@ def queue_answer(
     version: str,
     now: datetime,
 ) -> None:
-    """Queue an Accept or Reject of a Follow for the follower's own inbox, unless one waits already."""
-    if deliveries.is_waiting(tx, answer, actor.id, actor.inbox):
-        return
+    """Queue an Accept or Reject of a Follow for the follower's own inbox, instead of one that waits there."""
+    both, why = ("Accept", "Reject"), "superseded by a later answer"
+    deliveries.supersede(tx, actor.id, both, why, site=site, now=now)
     make = activities.accept if answer == "Accept" else activities.reject
     activity_id = mint_activity_id(site, answer, str(follow.get("id") or actor.id), version)
     document = make(services.ids, site, follow, activity_id=activity_id)

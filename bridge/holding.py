@@ -4,6 +4,7 @@ from datetime import datetime
 
 from bridge.changes import Edited, all_keys
 from bridge.model import PostState
+from bridge.pictured import recall_views
 from bridge.publish import commit, delete_post, draft_edited, publish_now
 from bridge.services import Services
 from bridge.store import Tx, entries, holds, posts
@@ -38,9 +39,9 @@ def _let_through(tx: Tx, services: Services, hold: Hold, *, now: datetime) -> No
         change = Edited(
             hold.post_pk, entry, all_keys(entry), hold.content_hash or "", hold.text_hash or "", quiet=False
         )
-        commit(
-            tx, services, draft_edited(services, hold.site, change, known, now=now), hold.source_id, now=now
-        )
+        pictures = recall_views(tx, services, hold.site, entry)
+        draft = draft_edited(services, hold.site, change, known, pictures, now=now)
+        commit(tx, services, draft, hold.source_id, now=now)
 
 
 def _leave(tx: Tx, hold: Hold) -> None:

@@ -49,24 +49,31 @@ def refuse_changes(
     if stored_url is None:
         _refuse_lost_database(marker)
         return
+    followers = identity.follower_counts(tx)
+    anew = _how_to_begin_anew(sum(followers.values()))
     if stored_url != base_url:
         raise IdentityChanged(
             f"base_url was {stored_url} at the first run and is {base_url} now. Followers' servers know "
-            f"us by the first: set it back to {stored_url}. A real move needs a new data folder and a Move."
+            f"us by the first: set it back to {stored_url}. {anew}"
         )
-    followers = identity.follower_counts(tx)
     for key, handle in stored.items():
-        _refuse_changed_site(key, handle, wanted, followers.get(key, 0))
+        _refuse_changed_site(key, handle, wanted, followers.get(key, 0), anew)
 
 
-def _refuse_changed_site(key: str, handle: str, wanted: Mapping[str, str], followers: int) -> None:
+def _how_to_begin_anew(followers: int) -> str:
+    if followers:
+        return f"Beginning anew, with an empty database and data folder, would lose {followers} followers."
+    return "Nobody follows yet: to begin anew, delete the data folder, and the database if it is elsewhere."
+
+
+def _refuse_changed_site(key: str, handle: str, wanted: Mapping[str, str], followers: int, anew: str) -> None:
     now_called = wanted.get(key)
     if now_called == handle:
         return
     if now_called is not None:
         raise IdentityChanged(
             f"The handle of sites.{key} was {handle} at the first run and is {now_called} now. "
-            f"Its followers know it by the first: set it back to {handle}."
+            f"Its followers know it by the first: set it back to {handle}. {anew}"
         )
     renamed = next((other for other, theirs in wanted.items() if theirs == handle), None)
     if renamed is not None:

@@ -69,7 +69,8 @@ class SignerGone:
     actor_id: str
 
 
-Verdict = Ready | Refused | Later | SignerGone
+Unproven = Refused | Later | SignerGone
+Verdict = Ready | Unproven
 
 
 class Receiver:
@@ -104,7 +105,7 @@ class Receiver:
         found: FoundActor | None = None
         if not received.verified:
             checked = await self._verify(received)
-            if not isinstance(checked, FoundActor):
+            if isinstance(checked, Refused | Later | SignerGone):
                 return checked
             found = checked
         wrong = binding_error(activity, received.actor_id)
@@ -140,18 +141,21 @@ class Receiver:
 
     # ── whose signature is it? ──
 
-    async def _verify(self, received: Received) -> FoundActor | Verdict:
-        """Find the key and check the signature; the window and the digest were checked on arrival."""
+    async def _verify(self, received: Received) -> FoundActor | Unproven | None:
+        """Find the key and check the signature; the window and the digest were checked on arrival.
+
+        The actor comes back too if they had to be fetched for it.
+        """
         # One at a time per key: what comes with the same one must find what was fetched for the first.
         async with self._asking.setdefault(received.key_id, asyncio.Lock()):
             return await self._verify_alone(received)
 
-    async def _verify_alone(self, received: Received) -> FoundActor | Verdict:
+    async def _verify_alone(self, received: Received) -> FoundActor | Unproven | None:
         cached = await asyncio.to_thread(self._cached_key, received.key_id)
         if cached is not None and cached.retry_at > self._services.now():
             if cached.pem is None:
                 return self._without_key(received, NotThere(cached.error or "no key", gone=False))
-            return self._check(received, RemoteKey(cached.id, cached.actor_id or "", cached.pem), None)
+            return self._check(received, RemoteKey(cached.id, cached.actor_id or "", cached.pem))
         fetched = await self._fetcher.key(received.key_id)
         await asyncio.to_thread(self._remember, received.key_id, fetched)
         if isinstance(fetched, NotNow):
@@ -159,23 +163,19 @@ class Receiver:
         if isinstance(fetched, NotThere):
             return self._without_key(received, fetched)
         key = next(key for key in fetched.keys if key.id == received.key_id)
-        return self._check(received, key, fetched)
+        return self._check(received, key) or fetched
 
-    def _check(self, received: Received, key: RemoteKey, fetched: FoundActor | None) -> FoundActor | Verdict:
+    def _check(self, received: Received, key: RemoteKey) -> Refused | None:
+        """Say what is wrong with whose signature it is; raise `SignatureError` if it is nobody's."""
         if key.actor_id != received.actor_id:
             return Refused(
                 received, f"It is signed by {key.actor_id} but says to come from {received.actor_id}."
             )
         request = stored_request(received)
         verify(request, parse(request), load_public_key(key.pem), base_urls=[self._services.config.base_url])
-        if fetched is not None:
-            return fetched
-        with self._services.store.read() as tx:
-            known = remote.actor(tx, key.actor_id)
-        activity = parse_activity(received.body)
-        return Ready(received, activity, key.actor_id, None, known[0] if known else None)
+        return None
 
-    def _without_key(self, received: Received, missing: NotThere) -> Verdict:
+    def _without_key(self, received: Received, missing: NotThere) -> SignerGone | Refused:
         if missing.gone:
             return SignerGone(received, received.actor_id)
         return Refused(received, f"The key {received.key_id} cannot be had: {missing.why}")

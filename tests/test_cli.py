@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -14,7 +15,7 @@ from click.testing import CliRunner
 from fake_peer import Person
 from http_signing import rsa_key
 from lab import CAFE, INBOX, Lab
-from processes import run, run_in_terminal
+from processes import free_port, run, run_in_terminal
 
 from bridge.cli.main import COMMANDS, cli
 
@@ -110,12 +111,39 @@ def test_a_config_with_a_mistake_names_its_line(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("start", ["run", "web"])
+def test_a_port_that_is_taken_is_one_sentence(lab: Lab, bridge, start: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        listen = f'[server]\nhost = "127.0.0.1"\nport = {port}\n'
+        config = tmp_path / "config.toml"
+        config.write_text(config.read_text() + listen)
+        done = bridge(start)
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        f"bridge: Cannot listen on port {port} of 127.0.0.1: Address already in use"
+    )
+    assert "Traceback" not in done.stderr
+
+
 def test_a_changed_handle_is_refused(lab: Lab, bridge, tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text(config.read_text().replace("@cafe@", "@kaffee@"))
     done = bridge("status")
     assert done.returncode == 1
     assert "set it back to @cafe@localhost:8000" in done.stderr
+
+
+def test_a_web_process_that_may_not_start_says_why_without_a_traceback(
+    lab: Lab, bridge, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.toml"
+    listen = f'[server]\nhost = "127.0.0.1"\nport = {free_port()}\n'
+    config.write_text(config.read_text().replace("@cafe@", "@kaffee@") + listen)
+    done = bridge("web")
+    assert done.returncode != 0
+    assert "set it back to @cafe@localhost:8000" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_wrong_usage_is_exit_code_two(ask) -> None:
@@ -146,6 +174,17 @@ def test_status_names_a_refused_arrival(lab: Lab, ask) -> None:
     alice.send(alice.follow(CAFE), INBOX, key=rsa_key(1))
     lab.receive()
     assert f"refused a Follow from {alice.peer.netloc}" in ask("status")
+
+
+def test_status_says_why_a_follow_is_not_answered_yet(lab: Lab, ask) -> None:
+    alice = lab.peer().person()
+    alice.status = 503
+    alice.send(alice.follow(CAFE), INBOX)
+    assert "waits:" not in ask("status")
+    lab.receive()
+    shown = ask("status")
+    assert f"a Follow from {alice.peer.netloc} waits: {alice.id} answered 503" in shown
+    assert "Arrivals waiting: 1" in shown
 
 
 def test_status_for_scripts_is_json(lab: Lab, ask) -> None:
@@ -240,6 +279,20 @@ def test_what_was_given_up_can_be_sent_again(lab: Lab, ask) -> None:
     lab.wait(seconds=30)
     lab.deliver()
     assert alice.peer.types == ["Accept", "Create"]
+
+
+@pytest.mark.parametrize(
+    "address", ["{base}/ap/cafe/posts/{id}", "/ap/cafe/posts/{id}", "{base}/r/{id}", "{id}"]
+)
+def test_a_post_is_found_by_every_address_it_has_here(lab: Lab, ask, address: str) -> None:
+    follower(lab)
+    lab.publish("Stale buns")
+    post = lab.publish("Fresh buns")
+    lab.deliver()
+    name = address.format(base=lab.services.config.base_url, id=post.id)
+    assert len(json.loads(ask("deliveries", "--post", name, "--json"))) == 1
+    assert ask("unpublish", name) == "Deleted; 1 inboxes are told.\n"
+    assert lab.newest().id != post.id
 
 
 def test_a_post_nobody_knows_is_an_error(bridge) -> None:

@@ -264,7 +264,14 @@ folder = "nowhere"
         ("server.port = 0", "server.port: must be at least 1"),
         ("server.port = 65536", "server.port: must be at most 65535"),
         ("server.port = true", "server.port: must be a whole number without quotes"),
-        ("server.host = ''", "server.host: must not be empty"),
+        *(
+            (
+                f"server.host = '{host}'",
+                'server.host: must be an IP address: "127.0.0.1" for this machine only, '
+                '"0.0.0.0" for every way in',
+            )
+            for host in ("", "localhost", "cafe.example", "127.0.0.1:8000")
+        ),
         ("server.trusted_proxies = '10.0.0.1'", "server.trusted_proxies: must be a list"),
         (
             "server.trusted_proxies = ['10.0.0.300']",
@@ -472,6 +479,7 @@ def test_a_config_without_sites_is_refused_with_a_hint(folder, text):
         ('"my.cafe"', "the key of a site is 1 to 30 of a–z, 0–9 and _ (its handle and name are free)"),
         ("inbox", "/ap/inbox is an address of the bridge itself; choose another key for this site"),
         ("instance", "/ap/instance is an address of the bridge itself; choose another key for this site"),
+        ("about", "/ap/about is an address of the bridge itself; choose another key for this site"),
     ],
 )
 def test_a_site_key_that_makes_no_address_is_refused(folder, key, message):
@@ -528,13 +536,17 @@ def test_a_missing_file_says_where_to_start(tmp_path):
     ("text", "message"),
     [
         ('a = 1\nb = "x', "config.toml line 2: is not valid TOML: Unterminated string"),
-        ("a = 1\nb = x\n", "config.toml line 2: is not valid TOML: Invalid value"),
+        (
+            "a = 1\nb = x\n",
+            "config.toml line 2: is not valid TOML: Invalid value. Text stands in straight quotes",
+        ),
+        ("b = “x”\n", "config.toml line 1: is not valid TOML: Invalid value. Text stands in straight quotes"),
         ("a = 1\na = 2\n", "config.toml line 2: is not valid TOML: Cannot overwrite a value"),
         ("[a]\n[a]\n", "config.toml line 2: is not valid TOML: Cannot declare ('a',) twice"),
         ("a = " + "[" * 100_000, "config.toml: is nested too deeply to be a config file"),
         ("a = " + "9" * 5000, "config.toml: is not valid TOML: Exceeds the limit"),
     ],
-    ids=["string", "value", "twice", "table", "deep", "digits"],
+    ids=["string", "value", "quotes", "twice", "table", "deep", "digits"],
 )
 def test_a_syntax_error_names_its_line(folder, text, message):
     assert refusal(folder, text).startswith(message)

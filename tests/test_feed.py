@@ -95,6 +95,12 @@ def test_an_item_with_nothing_in_it_is_a_problem_and_the_others_stay(harbour: Ha
     assert [p.where for p in harbour.problems] == ["entry 5"]
 
 
+def test_a_line_break_in_xhtml_is_one_line_break() -> None:
+    content = '<content type="xhtml"><div xmlns="http://www.w3.org/1999/xhtml"><p>A<br/>B</p></div></content>'
+    feed = f'<feed xmlns="http://www.w3.org/2005/Atom"><entry><id>1</id>{content}</entry></feed>'
+    assert read(feed).entries[0].html == "<p>A<br>B</p>"
+
+
 def test_an_atom_entry_yields_every_field() -> None:
     first, second = read((DATA / "atom.xml").read_bytes(), url="https://berg.test/feed").entries
     assert first.guid == "tag:berg.test,2026:1"

@@ -154,6 +154,16 @@ def test_another_handle_is_refused_with_the_old_and_the_new_one(make_services, h
     assert "sites.cafe" in said
 
 
+@pytest.mark.parametrize("changed", [{"base_url": "https://b.example"}, {"handle": "@b@cafe.example"}])
+def test_who_has_no_followers_is_told_how_to_begin_anew(make_services, changed):
+    services = make_services(sources=FEED + SECOND_SITE)
+    assert "delete the data folder" in refusal(make_services, sources=FEED + SECOND_SITE, **changed)
+    follow(services, "bakery")
+    said = refusal(make_services, sources=FEED + SECOND_SITE, **changed)
+    assert "would lose 1 follower" in said
+    assert "delete the data folder" not in said
+
+
 def test_another_key_for_the_same_handle_is_refused_with_the_old_and_the_new_one(
     make_services, tmp_path, clock
 ):

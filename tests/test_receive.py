@@ -120,6 +120,16 @@ def test_a_follow_of_an_actor_we_do_not_have_changes_nothing(lab: Lab) -> None:
     assert alice.peer.knocks == []
 
 
+def test_a_stranger_may_follow_two_sites_in_one_breath(make_services, clock) -> None:
+    with Lab(make_services, clock, more=BAKERY) as lab:
+        alice = lab.peer().person()
+        for site in ("cafe", "bakery"):
+            alice.send(alice.follow(lab.ids.actor(site)), INBOX)
+        lab.work()
+        assert sorted(f.site for f in lab.followers(None)) == ["bakery", "cafe"]
+        assert alice.peer.types == ["Accept", "Accept"]
+
+
 def test_an_actor_may_follow_two_sites(make_services, clock) -> None:
     with Lab(make_services, clock, more=BAKERY) as lab:
         alice = lab.peer().person()
@@ -132,6 +142,51 @@ def test_an_actor_may_follow_two_sites(make_services, clock) -> None:
         lab.work()
         assert lab.follower_ids("cafe") == {alice.id}
         assert lab.follower_ids("bakery") == set()
+
+
+def test_who_follows_leaves_and_follows_in_one_breath_follows(lab: Lab) -> None:
+    alice = lab.peer().person()
+    first, second = alice.follow(CAFE), alice.follow(CAFE)
+    for activity in (first, alice.undo(first), second):
+        alice.send(activity, INBOX)
+    lab.work()
+    assert lab.follower_ids() == {alice.id}
+    assert alice.peer.received[-1].activity["object"]["id"] == second["id"]
+
+
+def test_a_stranger_may_like_and_follow_in_one_breath(lab: Lab) -> None:
+    post = lab.publish()
+    alice = lab.peer().person()
+    alice.send(alice.like(lab.ids.post("cafe", post.id)), INBOX)
+    alice.send(alice.follow(CAFE), INBOX)
+    lab.work()
+    assert lab.follower_ids() == {alice.id}
+
+
+def test_a_follow_that_waits_is_accepted_though_the_key_came_with_something_else(lab: Lab) -> None:
+    alice = lab.peer().person()
+    alice.status = 503
+    alice.send(alice.follow(CAFE), INBOX)
+    lab.work()
+    alice.status = 200
+    alice.send(alice.boost("https://other.example/post"), INBOX)
+    lab.work()
+    lab.wait(minutes=2)
+    lab.work()
+    assert lab.follower_ids() == {alice.id}
+
+
+def test_the_last_answer_is_the_one_that_arrives(lab: Lab) -> None:
+    alice = lab.peer().person()
+    lab.follow(alice)
+    alice.peer.go_down()
+    alice.send(alice.follow(CAFE), INBOX)
+    lab.receive()
+    with lab.store.write() as tx:
+        effects.reject(tx, lab.services, lab.followers()[0], now=lab.clock.now())
+    alice.peer.come_back()
+    lab.work()
+    assert alice.peer.types == ["Accept", "Reject"]
 
 
 def test_a_followers_shared_inbox_is_remembered(lab: Lab) -> None:

@@ -147,18 +147,6 @@ def test_an_activity_is_known_by_its_id_and_its_newest_bytes_are_served(cafe, cl
         assert deliveries.activity_body(tx, new.uri) == b"newer"
 
 
-def test_an_answer_on_its_way_is_recognised_until_it_has_arrived(cafe, clock):
-    accept = news("Accept", "https://one.example/follows/1")
-    inbox = "https://one.example/users/ann/inbox"
-    with cafe.write() as tx:
-        assert not deliveries.is_waiting(tx, "Accept", accept.object_uri, inbox)
-        queue(tx, inbox, accept, now=clock.now())
-        assert deliveries.is_waiting(tx, "Accept", accept.object_uri, inbox)
-        assert not deliveries.is_waiting(tx, "Accept", "https://one.example/follows/2", inbox)
-        settle(tx, claim(tx, now=clock.now()), Delivered(202), now=clock.now())
-        assert not deliveries.is_waiting(tx, "Accept", accept.object_uri, inbox)
-
-
 # ── claiming ─────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -514,6 +502,15 @@ def test_a_later_edit_supersedes_an_earlier_one(cafe, clock):
         assert {row.body for row in claim(tx, now=clock.now())} == {b"Update", b"Update2"}
         dropped = deliveries.report(tx, state=DeliveryState.DROPPED)
     assert [row.reason for row in dropped] == ["superseded by a later edit"]
+
+
+def test_what_another_site_says_about_the_same_is_not_superseded(cafe, clock):
+    accept = news("Accept", "https://one.example/users/ann")
+    with cafe.write() as tx:
+        queue(tx, "https://one.example/users/ann/inbox", accept, now=clock.now())
+        uri, kinds = accept.object_uri, ["Accept", "Reject"]
+        assert deliveries.supersede(tx, uri, kinds, "answered again", site="bakery", now=clock.now()) == 0
+        assert deliveries.supersede(tx, uri, kinds, "answered again", site="cafe", now=clock.now()) == 1
 
 
 def test_what_is_under_way_or_done_is_not_superseded(cafe, clock):

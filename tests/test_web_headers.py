@@ -8,6 +8,8 @@ from flask import Flask
 from web_visitor import AS2, BROWSER, Visitor, publish
 from werkzeug.routing import Rule
 
+from bridge.folders import copies_folder
+from bridge.pictures import keep_copy
 from bridge.store import identity
 from bridge.web import create_app, create_wsgi
 
@@ -42,6 +44,7 @@ CONTENT_TYPES = {
     "/ap/about/static/<path:filename>": "text/css; charset=utf-8",
     "/ap/<site>/pictures/<name>": "image/png",
     "/ap/<site>/media/<source>/<path:path>": "image/png",
+    "/ap/about/pictures/<name>": "image/jpeg",
     "/healthz": "application/json",
     "/readyz": "application/json",
 }
@@ -69,6 +72,7 @@ def url_of(cafe, web: Visitor) -> Callable[[str], str]:
     """Fill in a rule so that it leads to something."""
     post = publish(cafe, "Buns", tags=("bun",))
     actor = web.read("/ap/cafe")
+    copy = keep_copy(copies_folder(cafe.config), b"\xff\xd8\xff", "image/jpeg")
     create = web.read("/ap/cafe/outbox/pages/1")["orderedItems"][0]["id"]
     values = {
         "<site>": "cafe", "<user>": "cafe", "<version>": "2.1", "<page>": "1", "<tag>": "bun",
@@ -79,6 +83,7 @@ def url_of(cafe, web: Visitor) -> Callable[[str], str]:
 
     def fill(rule: str) -> str:
         rule = rule.replace("/ap/instance/<collection>", "/ap/instance/outbox")
+        rule = rule.replace("/ap/about/pictures/<name>", f"/ap/about/pictures/{copy}")
         for name, value in values.items():
             rule = rule.replace(name, value)
         assert "<" not in rule, f"tell this test how to fill in {rule}"

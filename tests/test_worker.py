@@ -66,6 +66,24 @@ def test_a_job_that_fails_is_named_and_the_worker_goes_on(
     lab.run(worker.finish())
 
 
+def test_a_job_that_keeps_failing_is_logged_once_and_once_more_when_it_works(
+    worker: Worker, lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    problems = [RuntimeError("away"), RuntimeError("away"), RuntimeError("burnt"), None, RuntimeError("away")]
+
+    async def go_on() -> None:
+        problem = problems.pop(0)
+        if problem:
+            raise problem
+
+    with caplog.at_level("INFO", "bridge.worker"):
+        while problems:
+            lab.run(worker._run("deliver", go_on))
+    said = [record.getMessage() for record in caplog.records]
+    failed, works = "The job “deliver” failed; it will run again", "The job “deliver” works again"
+    assert said == [failed, failed, works, failed]
+
+
 def test_every_pump_is_scheduled_and_none_runs_twice_at_once(worker: Worker, lab: Lab) -> None:
     scheduler = AsyncIOScheduler(timezone="UTC")
     worker.schedule(scheduler)

@@ -5,6 +5,7 @@ import dataclasses
 import click
 
 from bridge.cli.output import ago, print_json, print_table, say
+from bridge.cli.posts import name_in
 from bridge.cli.settings import Settings
 from bridge.errors import StoreError
 from bridge.model import DeliveryState
@@ -111,7 +112,7 @@ def _object_uri(services: Services, post: str | None) -> str | None:
     if post is None:
         return None
     with services.store.read() as tx:
-        found = posts.by_page(tx, post.rstrip("/").rsplit("/posts/", 1)[-1])
+        found = posts.by_page(tx, name_in(services, post))
     if not found:
         raise StoreError(f"There is no post whose address contains {post!r}.")
     if len(found) > 1:

@@ -58,6 +58,7 @@ def _gather(services: Services) -> dict[str, Any]:
             "next_delivery_at": deliveries.next_due(tx),
             "failing_servers": [dataclasses.asdict(peer) for peer in peers.failing(tx)],
             "waiting_arrivals": inbox.waiting(tx),
+            "delayed_arrivals": inbox.delayed(tx),
             "refused_arrivals": inbox.trouble(tx),
             "interactions": interactions.totals(tx),
         }
@@ -110,5 +111,7 @@ def _print_trouble(found: dict[str, Any]) -> None:
             say(f"! {hub['topic']}: {hub['error']}", style="yellow")
     for peer in found["failing_servers"]:
         say(f"✗ {peer['host']} does not answer: {peer['error']} ({peer['failures']} times)", style="yellow")
+    for _, kind, host, why in found["delayed_arrivals"][:3]:
+        say(f"! a {kind} from {host} waits: {why}", style="yellow")
     for _, kind, host, why in found["refused_arrivals"][:3]:
         say(f"! refused a {kind} from {host}: {why}", style="yellow")

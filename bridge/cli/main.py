@@ -136,8 +136,10 @@ def _log_to_stderr(*, verbose: bool) -> None:
     )
     for handler in logging.getLogger().handlers:
         handler.setFormatter(OneLine(handler.formatter))
-    for chatty in ("apscheduler", "asyncio", "alembic", "aiohttp", "MARKDOWN"):
+    for chatty in ("asyncio", "alembic", "aiohttp", "MARKDOWN"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # It warns at every tick that finds its job still at work, which is what ours are meant to be.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
 
 
 class OneLine(logging.Formatter):

@@ -87,7 +87,7 @@ def find_post(services: Services, what: str) -> Post:
 
 
 def _names(services: Services, what: str) -> list[str]:
-    """Return what a post may be called: its file's key, its page's key, a part of its address."""
+    """Return what a post may be called: its file's key, its page's key, its id or a part of its address."""
     path = Path(what).resolve()
     names = []
     for site in services.config.sites.values():
@@ -97,5 +97,10 @@ def _names(services: Services, what: str) -> list[str]:
                 names.append(f"guid:{relative.removesuffix('/index')}")
     if "://" in what:
         names.append(f"link:{canonical_link(what)}")
-        names.append(what.rstrip("/").rsplit("/posts/", 1)[-1])
-    return [*names, what]
+    return [*names, name_in(services, what)]
+
+
+def name_in(services: Services, what: str) -> str:
+    """Return the id in a post's address at the bridge, whole or as `bridge deliveries` shows it."""
+    path = what.removeprefix(services.ids.base_url).rstrip("/")
+    return path.rpartition("/")[2] if path.startswith(("/ap/", "/r/")) else what

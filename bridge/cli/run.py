@@ -1,11 +1,17 @@
 """`bridge run`, `bridge web`, `bridge worker`: the processes that stay."""
 
 import asyncio
+import socket
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
 from bridge.cli.settings import Settings
+from bridge.errors import BridgeError, ConfigError
+
+if TYPE_CHECKING:
+    from bridge.config.models import ServerConfig
 
 
 @click.command()
@@ -25,11 +31,12 @@ def run(settings: Settings) -> None:
 @click.command(hidden=True)
 @click.pass_obj
 def prepare(settings: Settings) -> None:
-    """Migrate, and check the identity, once, before two processes start.
+    """Migrate, and check identity and port, once, before two processes start.
 
     A process of its own, so that what it needs does not stay in the supervisor's memory for weeks.
     """
     config = settings.load_config()
+    _refuse_taken_port(config.server)
     settings.open().close()
     where = f"{config.server.host}:{config.server.port}"
     click.echo(f"fedibridge answers at {config.base_url} (listening on {where})")
@@ -47,6 +54,7 @@ def web(settings: Settings, workers: int) -> None:
         raise click.UsageError(
             "With SQLite one web process is as fast as it gets; --workers needs PostgreSQL."
         )
+    _refuse_taken_port(config.server)
     serve(config.server.host, config.server.port, partial(_open, settings), workers=workers)
 
 
@@ -71,5 +79,24 @@ def worker(settings: Settings) -> None:
             services.close()
 
 
+def _refuse_taken_port(server: "ServerConfig") -> None:
+    """Ask for the port before the web server does, whose own error is pages long."""
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((server.host, server.port))
+            probe.listen()
+        except OSError as error:
+            raise ConfigError(
+                f"Cannot listen on port {server.port} of {server.host}: {error.strerror}. Stop what listens "
+                "there, or choose another `port` or `host` under [server] in config.toml."
+            ) from None
+
+
 def _open(settings: Settings):  # type: ignore[no-untyped-def]  # a partial of it crosses into Granian's process
-    return settings.open()
+    try:
+        return settings.open()
+    except BridgeError as error:
+        click.echo(f"bridge: {error}", err=True)
+        raise SystemExit(1) from None

@@ -66,7 +66,9 @@ def _syntax_error(message: str, text: str, path: Path) -> str:
     if not place:
         return f"{path}: is not valid TOML: {message}"
     line = place[1] or len(text.splitlines()) or 1
-    return f"{path} line {line}: is not valid TOML: {message[: place.start()]}"
+    said = message[: place.start()]
+    hint = '. Text stands in straight quotes: "…"' if said == "Invalid value" else ""
+    return f"{path} line {line}: is not valid TOML: {said}{hint}"
 
 
 def _write(

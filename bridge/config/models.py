@@ -35,6 +35,7 @@ from bridge.config.values import (
     SiteKey,
     SourceFolder,
     WebUrl,
+    read_listening_address,
     read_timezone,
     sqlite_in,
 )
@@ -72,7 +73,7 @@ class Table(BaseModel):
 class ServerConfig(Table):
     """Where the web process listens."""
 
-    host: str = Field(default="0.0.0.0", min_length=1)  # noqa: S104  containers need it; a proxy stands in front
+    host: Annotated[str, AfterValidator(read_listening_address)] = "0.0.0.0"  # noqa: S104  containers need it; a proxy stands in front
     """The address to listen on. `"127.0.0.1"` if the proxy in front runs on the same machine."""
 
     port: int = Field(default=8000, ge=1, le=65535)

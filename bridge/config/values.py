@@ -8,7 +8,7 @@ import os
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 from unicodedata import category
@@ -29,7 +29,7 @@ POST_FIELDS = ("title", "excerpt", "content", "link", "tags", "date")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _NAME = re.compile(r"[a-z0-9_]{1,30}")
 SHORTEST_SECRET = 20  # characters
-_RESERVED_KEYS = ("inbox", "instance")  # /ap/inbox and /ap/instance are the bridge's own
+_RESERVED_KEYS = ("about", "inbox", "instance")  # /ap/about, /ap/inbox, /ap/instance are the bridge's own
 _HOST = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 
 
@@ -103,6 +103,17 @@ def read_timezone(name: str) -> str:
     except (ValueError, OSError, ZoneInfoNotFoundError):
         raise ValueError(f"{name!r} is no time zone: write one like 'Europe/Berlin'") from None
     return name
+
+
+def read_listening_address(address: str) -> str:
+    """Check the address to listen on; a name will not do: it may stand for several."""
+    try:
+        ip_address(address)
+    except ValueError:
+        raise ValueError(
+            'must be an IP address: "127.0.0.1" for this machine only, "0.0.0.0" for every way in'
+        ) from None
+    return address
 
 
 def _read_host_and_port(text: str) -> str:

@@ -229,6 +229,9 @@ class _EntryReader:
         value = detail["value"]
         if self.atom and detail.get("type") == "text/plain":
             return paragraphs(value)
+        if detail.get("type") == "application/xhtml+xml":
+            # feedparser writes <br/> as <br></br>, which is two line breaks in HTML.
+            value = value.replace("</br>", "")
         return html_from(value)
 
     def _dates(self, item: Item) -> tuple[datetime | None, datetime | None]:

@@ -53,7 +53,12 @@ def plain_text(html: str) -> str:
 def paragraphs(text: str) -> str:
     """Return plain text as HTML: a paragraph per blank line, a `<br>` per line break."""
     blocks = (block.strip() for block in "\n".join(strip_controls(text).splitlines()).split("\n\n"))
-    return "".join(f"<p>{escape(b, quote=False).replace(chr(10), '<br>')}</p>" for b in blocks if b)
+    return "".join(f"<p>{_as_html(block)}</p>" for block in blocks if block)
+
+
+def _as_html(text: str) -> str:
+    # As nh3 spells them, so that cleaning it again changes nothing.
+    return escape(text, quote=False).replace("\n", "<br>").replace("\xa0", "&nbsp;")
 
 
 def html_from(text: str) -> str:

@@ -120,12 +120,6 @@ def deliver_to(tx: Tx, activity_pk: int, new: NewActivity, inbox: str, host: str
     return _enqueue(tx, activity_pk, new, target, now=now)
 
 
-def is_waiting(tx: Tx, type_: str, object_uri: str, inbox: str) -> bool:
-    """Say whether such an activity is on its way to an inbox already."""
-    same = (_pending, _columns.type == type_, _columns.object_uri == object_uri, _columns.inbox == inbox)
-    return tx.execute(select(_columns.id).where(*same)).first() is not None
-
-
 def merge_into_create(tx: Tx, new_create: NewActivity, *, now: datetime) -> int:
     """Let every Create of the object that was never tried carry the object's new content instead."""
     waiting = and_(_columns.object_uri == new_create.object_uri, *_unsent_create())
@@ -141,9 +135,13 @@ def unsent_inboxes(tx: Tx, object_uri: str) -> list[str]:
     return list(tx.scalars(unsent))
 
 
-def supersede(tx: Tx, object_uri: str, types: Collection[str], reason: str, *, now: datetime) -> int:
-    """Drop what is still queued about an object because something newer says it all."""
+def supersede(
+    tx: Tx, object_uri: str, types: Collection[str], reason: str, *, site: str | None = None, now: datetime
+) -> int:
+    """Drop what is still queued about an object, by one site or all, because something newer says it all."""
     queued = and_(_pending, ~_columns.leased, _columns.object_uri == object_uri, _columns.type.in_(types))
+    if site is not None:
+        queued = and_(queued, _columns.site == site)
     values = {"state": DeliveryState.DROPPED, "reason": reason, "settled_at": now}
     return tx.execute(update(_table).where(queued).values(values)).rowcount
 

@@ -4,6 +4,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -163,12 +164,29 @@ def _on_connect(journal: str):  # type: ignore[no-untyped-def]  # SQLAlchemy's l
     def configure(connection, _record) -> None:  # type: ignore[no-untyped-def]
         connection.isolation_level = None  # we say BEGIN ourselves, below
         cursor = connection.cursor()
-        cursor.execute(f"PRAGMA journal_mode={journal}")
+        _set_journal(cursor, journal)
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
 
     return configure
+
+
+def _set_journal(cursor, journal: str) -> None:  # type: ignore[no-untyped-def]
+    """Set the journal mode; of processes that open a new database together, all but one are told to wait.
+
+    SQLite does not wait by itself here: the busy timeout does not cover a change of the journal.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            cursor.execute(f"PRAGMA journal_mode={journal}")
+        except Exception as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _on_begin(tx: Connection) -> None:

@@ -129,11 +129,27 @@ def count_ignored(tx: Tx, kind: str, *, now: datetime) -> None:
         insert_new(tx, schema.ignored, {"type": kind[:60], "count": 1, "last_at": now})
 
 
-def trouble(tx: Tx, *, limit: int = 10) -> list[tuple[datetime, str, str, str]]:
-    """Return (received, type, host, why) of the newest refused arrivals."""
+Trouble = tuple[datetime, str, str, str]
+"""(received, type, host, why) of an arrival."""
+
+
+def trouble(tx: Tx, *, limit: int = 10) -> list[Trouble]:
+    """Return the newest refused arrivals."""
+    return _troubles(tx, "refused", limit)
+
+
+def delayed(tx: Tx, *, limit: int = 10) -> list[Trouble]:
+    """Return the newest arrivals that could not take effect yet."""
+    return _troubles(tx, "pending", limit)
+
+
+def _troubles(tx: Tx, state: str, limit: int) -> list[Trouble]:
     query = select(_columns.received_at, _columns.type, _columns.host, _columns.reason)
-    query = query.where(_columns.state == "refused").order_by(_columns.id.desc()).limit(limit)
-    return [(row[0], row[1], row[2], row[3] or "") for row in tx.execute(query)]
+    query = query.where(_columns.state == state, _columns.reason.is_not(None))
+    return [
+        (row[0], row[1], row[2], row[3])
+        for row in tx.execute(query.order_by(_columns.id.desc()).limit(limit))
+    ]
 
 
 def purge(tx: Tx, *, now: datetime) -> None:
