@@ -4,11 +4,12 @@ GoToSocial and servers in secure mode answer no unsigned GET; what comes back sp
 """
 
 import asyncio
+import random
 from collections import defaultdict, deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 from weakref import WeakValueDictionary
@@ -35,7 +36,12 @@ LIMIT = 1024 * 1024  # bytes
 SECONDS = 10.0
 
 FAILURES_PER_HOST, FAILURES_IN_ALL = 6, 60  # a minute (SECURITY B8)
+FAILURES_OF_PROVEN = (
+    30  # a minute from a host that answered lately: made-up keys must not shut its people out
+)
+PROVEN_FOR = timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +54,14 @@ class NotThere:
 
 @dataclass(frozen=True, slots=True)
 class NotNow:
-    """The document could not be had, but may be later, from `retry_at` on."""
+    """The document could not be had, but may be later, from `retry_at` on.
+
+    `asked`: their server was; otherwise our budget was spent, which is nobody's failure.
+    """
 
     why: str
     retry_at: datetime
+    asked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +82,14 @@ class Budget:
     def __init__(self) -> None:
         self._failures: dict[str, deque[datetime]] = defaultdict(deque)
         self._all: deque[datetime] = deque()
+        self._answered: dict[str, datetime] = {}
 
     def take(self, host: str, now: datetime) -> bool:
         """Say whether another fetch from this host may be tried, and count it if so."""
-        if (
-            _recent(self._failures[host], now) >= FAILURES_PER_HOST
-            or _recent(self._all, now) >= FAILURES_IN_ALL
-        ):
+        failed = _recent(self._failures[host], now)
+        proven = now - self._answered.get(host, _LONG_AGO) < PROVEN_FOR
+        spent = failed >= FAILURES_PER_HOST or _recent(self._all, now) >= FAILURES_IN_ALL
+        if failed >= FAILURES_OF_PROVEN if proven else spent:
             return False
         self._failures[host].append(now)
         self._all.append(now)
@@ -87,12 +98,14 @@ class Budget:
 
     def give_back(self, host: str, then: datetime) -> None:
         """Count a fetch no longer: it succeeded."""
+        self._answered[host] = then
         for moments in (self._failures[host], self._all):
             with suppress(ValueError):  # it took so long that it was forgotten meanwhile
                 moments.remove(then)
 
     def _forget_quiet_hosts(self, now: datetime) -> None:
         if len(self._failures) > 1000:  # hosts are named by strangers: forget those that are quiet
+            self._answered = {h: t for h, t in self._answered.items() if now - t < PROVEN_FOR}
             for quiet in [name for name, failed in self._failures.items() if not _recent(failed, now)]:
                 del self._failures[quiet]
 
@@ -183,7 +196,8 @@ class Fetcher:
         async with self._turns.setdefault(host, asyncio.Semaphore(PER_HOST)):
             now = self._services.now()
             if not self._budget.take(host, now):
-                return NotNow(f"too many failed fetches from {host} lately", now + _MINUTE)
+                why = f"too many failed fetches from {host} lately"
+                return NotNow(why, now + _MINUTE * (0.5 + random.random()), asked=False)  # noqa: S311  spread
             found = await self._fetch_confirmed(url)
             if not isinstance(found, NotThere | NotNow):
                 self._budget.give_back(host, now)

@@ -54,11 +54,12 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Another server did not answer; tried again."""
+    """Another server did not answer; tried again. `asked`: it was asked, and that counts as an attempt."""
 
     received: Received
     why: str
     not_before: datetime
+    asked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class Receiver:
             return Ready(received, activity, signer, fetched)
         if activity.type == "Follow" and known is None:
             if isinstance(fetched, NotNow):
-                return Later(received, fetched.why, fetched.retry_at)
+                return Later(received, fetched.why, fetched.retry_at, fetched.asked)
             return Refused(received, f"The follower {signer} cannot be found.")
         return Ready(received, activity, signer, None, known)
 
@@ -159,7 +160,7 @@ class Receiver:
         fetched = await self._fetcher.key(received.key_id)
         await asyncio.to_thread(self._remember, received.key_id, fetched)
         if isinstance(fetched, NotNow):
-            return Later(received, fetched.why, fetched.retry_at)
+            return Later(received, fetched.why, fetched.retry_at, fetched.asked)
         if isinstance(fetched, NotThere):
             return self._without_key(received, fetched)
         key = next(key for key in fetched.keys if key.id == received.key_id)
@@ -221,6 +222,8 @@ class Receiver:
                 if remote.knows(tx, actor_id):
                     forget(tx, actor_id, "their account is gone", now=now)
                 inbox.done(tx, received.id, "its actor is gone", now=now)
+            case Later(why=why, not_before=not_before, asked=False):
+                inbox.later(tx, received.id, why, due_at=not_before, counts=False)
             case Later(why=why, not_before=not_before):
                 self._postpone(tx, received, why, not_before, now=now)
 

@@ -295,6 +295,15 @@ def test_a_post_is_found_by_every_address_it_has_here(lab: Lab, ask, address: st
     assert lab.newest().id != post.id
 
 
+def test_a_part_of_an_address_is_not_enough_to_delete_a_post(lab: Lab, bridge) -> None:
+    page_url = lab.publish("Fresh buns").page_url
+    assert page_url
+    done = bridge("unpublish", "fresh")
+    assert done.returncode == 1
+    assert f"say {page_url}" in done.stderr
+    assert lab.newest().deleted_at is None
+
+
 def test_a_post_nobody_knows_is_an_error(bridge) -> None:
     done = bridge("deliveries", "--post", "stale-buns")
     assert done.returncode == 1

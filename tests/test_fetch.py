@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from fake_peer import GOTOSOCIAL, MASTODON, Document, FakePeer, Person, Software
 from http_signing import CAVAGE, RFC9421, public_pem, rsa_key
 from lab import CAFE, INBOX, Lab
 
-from bridge.fetch import FoundActor, NotNow, NotThere
+from bridge.fetch import FAILURES_OF_PROVEN, FAILURES_PER_HOST, Budget, FoundActor, NotNow, NotThere
 
 
 @pytest.fixture
@@ -272,3 +273,15 @@ def test_an_address_we_may_not_open_is_never_dialled(lab: Lab) -> None:
         found = lab.run(lab.fetcher.key(key_id))
         assert isinstance(found, NotThere | NotNow)
     assert knock(lab, person, key_id="http://127.0.0.1:9/users/mallory#main-key") == "401"
+
+
+def test_made_up_keys_do_not_shut_out_the_people_of_a_server_that_answered_lately(clock) -> None:
+    budget, now = Budget(), clock.now()
+    assert budget.take("genuine.example", now)
+    budget.give_back("genuine.example", now)
+    for host, most in (("genuine.example", FAILURES_OF_PROVEN), ("unknown.example", FAILURES_PER_HOST)):
+        assert [budget.take(host, now) for _ in range(most + 1)] == [True] * most + [False]
+    for number in range(100):
+        budget.take(f"h{number}.example", now)
+    later = clock.tick(timedelta(seconds=61))
+    assert budget.take("genuine.example", later) and budget.take("unknown.example", later)

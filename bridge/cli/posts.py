@@ -48,7 +48,7 @@ def unpublish(settings: Settings, what: str) -> None:
     WHAT is the address of its page, or its Markdown file.
     """
     services = settings.open()
-    post = find_post(services, what)
+    post = find_post(services, what, exactly=True)
     if post.deleted_at is not None:
         raise StoreError(f"{what} was deleted already, {post.deleted_at:%d %b %Y}.")
     with services.store.write() as tx:
@@ -73,11 +73,18 @@ def resend(settings: Settings, what: str) -> None:
     say(f"On its way again to {sent} inboxes: {publishing.describe(post)}")
 
 
-def find_post(services: Services, what: str) -> Post:
-    """Find the one post an owner means; raise `StoreError` that says what there is instead."""
+def find_post(services: Services, what: str, *, exactly: bool = False) -> Post:
+    """Find the one post an owner means; raise `StoreError` that says what there is instead.
+
+    `exactly`: a part of its address is not enough, for what cannot be taken back.
+    """
     with services.store.read() as tx:
-        for name in _names(services, what):
+        names = _names(services, what)
+        for name in names:
             found = posts.by_name(tx, name)
+            if len(found) == 1 and exactly and not posts.is_called(tx, found[0], names):
+                address = found[0].page_url or services.ids.page(found[0].id)
+                raise StoreError(f"{what!r} is only a part of a name; if you mean it, say {address}")
             if len(found) == 1:
                 return found[0]
             if found:

@@ -86,9 +86,10 @@ def refused(tx: Tx, received_id: int, reason: str, *, now: datetime) -> None:
     _close(tx, received_id, "refused", reason, now=now)
 
 
-def later(tx: Tx, received_id: int, reason: str, *, due_at: datetime) -> None:
-    """Try an arrival again, because another server did not answer."""
-    values = {"due_at": due_at, "leased": False, "reason": reason}
+def later(tx: Tx, received_id: int, reason: str, *, due_at: datetime, counts: bool = True) -> None:
+    """Try an arrival again; `counts`: another server was asked in vain, and not just us too busy to."""
+    attempts = _columns.attempts if counts else _columns.attempts - 1
+    values = {"due_at": due_at, "leased": False, "reason": reason, "attempts": attempts}
     tx.execute(update(_table).where(_columns.id == received_id).values(values))
 
 

@@ -251,6 +251,15 @@ def by_name(tx: Tx, text: str) -> list[Post]:
     return [_post(row._mapping) for row in rows]
 
 
+def is_called(tx: Tx, post: Post, names: Sequence[str]) -> bool:
+    """Say whether one of these is a post's id, its page's address or a key of its entry, and no mere part."""
+    if post.id in names or post.page_url in names:
+        return True
+    pk = row_of(tx, post.site, post.id)
+    query = select(_keys.key).where(_keys.site == post.site, _keys.post_pk == pk, _keys.key.in_(names))
+    return tx.execute(query).first() is not None
+
+
 def by_page(tx: Tx, text: str) -> list[Post]:
     """Return the posts whose page, file or id is called something like `text`; the newest ten."""
     in_name = (_columns.page_url, _columns.identity)
