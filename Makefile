@@ -12,6 +12,8 @@ ENV    := $(VENV)/bin/python
 PIP    := $(ENV) -m pip install -qq --disable-pip-version-check --no-input --require-hashes
 LOCK   := uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11
 ARGS   ?=
+# So that `python -m bridge` works from any folder: this checkout is on the environment's path.
+FIND_US := import pathlib, site; pathlib.Path(site.getsitepackages()[0], 'fedibridge.pth').write_text('$(CURDIR)\n')
 
 run: $(VENV)/run.stamp  ## try it: a café, a follower, and a post that arrives (ARGS="--port 9000")
 	@$(ENV) -m bridge demo $(ARGS)
@@ -62,12 +64,14 @@ $(VENV)/run.stamp: requirements.lock
 	@$(MAKE) --no-print-directory $(ENV)
 	@echo "Installing the pinned packages of requirements.lock into $(VENV) (only this once) ..."
 	@$(PIP) -r requirements.lock
+	@$(ENV) -c "$(FIND_US)"
 	@touch $@
 
 $(VENV)/dev.stamp: requirements-dev.lock
 	@$(MAKE) --no-print-directory $(ENV)
 	@echo "Installing the pinned packages of requirements-dev.lock into $(VENV) (only this once) ..."
 	@$(PIP) -r requirements-dev.lock
+	@$(ENV) -c "$(FIND_US)"
 	@touch $@ $(VENV)/run.stamp
 
 $(ENV):
