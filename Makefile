@@ -32,6 +32,7 @@ lint: $(VENV)/dev.stamp  ## style and types
 docs-check: $(VENV)/dev.stamp  ## does the reference say what the code does?
 	@echo "== documentation"
 	@$(ENV) -m bridge.config_reference --check docs/configuration.md
+	@$(ENV) -m bridge.lint.reference --check docs/lint.md
 
 interop: $(VENV)/dev.stamp  ## against two other ActivityPub servers (needs Node 22)
 	npm --prefix tests/interop ci --loglevel=error
@@ -47,8 +48,9 @@ lock:  ## pin what pyproject.toml asks for (needs uv; ARGS=--upgrade for the new
 	$(LOCK) $(ARGS) pyproject.toml -o requirements.lock
 	$(LOCK) $(ARGS) --extra dev pyproject.toml -o requirements-dev.lock
 
-docs: $(VENV)/dev.stamp  ## write docs/configuration.md from the code
+docs: $(VENV)/dev.stamp  ## write docs/configuration.md and docs/lint.md from the code
 	$(ENV) -m bridge.config_reference --write docs/configuration.md
+	$(ENV) -m bridge.lint.reference --write docs/lint.md
 
 clean:  ## remove what these commands made: environment, caches, demo
 	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info tests/interop/node_modules

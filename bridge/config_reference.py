@@ -1,10 +1,8 @@
 """Writes docs/configuration.md from the models of `bridge.config`, so that the reference cannot go stale."""
 
-import argparse
 import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
@@ -21,6 +19,7 @@ from bridge.config.models import (
     SiteConfig,
 )
 from bridge.config.values import Kind, write_duration
+from bridge.generated import write_or_check
 
 _HEAD = """\
 # Configuration
@@ -116,18 +115,7 @@ def _as_toml(value: Any) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the reference, or check that a file holds what would be written; 1 when it does not."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    action = parser.add_mutually_exclusive_group(required=True)
-    action.add_argument("--write", type=Path, metavar="FILE")
-    action.add_argument("--check", type=Path, metavar="FILE")
-    options = parser.parse_args(arguments)
-    if options.write:
-        options.write.write_text(render(), encoding="utf-8")
-        return 0
-    if options.check.is_file() and options.check.read_text(encoding="utf-8") == render():
-        return 0
-    print(f"{options.check} is stale: run python -m bridge.config_reference --write {options.check}")
-    return 1
+    return write_or_check(render, "bridge.config_reference", arguments)
 
 
 if __name__ == "__main__":

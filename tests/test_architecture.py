@@ -21,7 +21,7 @@ LAYERS = (
     {"changes", "entrykeys", "lint"},
     {"net", "sources", "store"},
     {"activitypub", "addresses", "hooks", "pictures", "retry", "unpack", "websub"},
-    {"config", "errors", "model"},
+    {"config", "errors", "generated", "model"},
 )  # fmt: skip
 
 # Whom a part must not even reach through others.

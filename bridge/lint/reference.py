@@ -1,9 +1,8 @@
 """Writes docs/lint.md from the rules, so that the page cannot go stale."""
 
-import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
+from bridge.generated import write_or_check
 from bridge.lint.rules import RULES, Rule, Severity
 
 _HEAD = """\
@@ -50,18 +49,7 @@ def _literal(text: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the page, or check that a file holds what would be written; 1 when it does not."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    action = parser.add_mutually_exclusive_group(required=True)
-    action.add_argument("--write", type=Path, metavar="FILE")
-    action.add_argument("--check", type=Path, metavar="FILE")
-    options = parser.parse_args(arguments)
-    if options.write:
-        options.write.write_text(render(), encoding="utf-8")
-        return 0
-    if options.check.is_file() and options.check.read_text(encoding="utf-8") == render():
-        return 0
-    print(f"{options.check} is stale: run python -m bridge.lint.reference --write {options.check}")
-    return 1
+    return write_or_check(render, "bridge.lint.reference", arguments)
 
 
 if __name__ == "__main__":
