@@ -183,7 +183,7 @@ class Showing:
         )
         self._story.say(f'    echo "Our first post from a *file*." > {example}\n', "bold")
         self._story.say(
-            "What was there before is old news: editing it tells nobody. Ctrl-C stops the demo.\n"
+            "Of what was there before, only edits of pinned posts are sent. Ctrl-C stops the demo.\n"
         )
 
     def _watch(self) -> None:
