@@ -1,10 +1,9 @@
 """Polls: due sources → entries → what changed → publish."""
 
 import asyncio
-import hashlib
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -18,7 +17,7 @@ from bridge.fetch import Fetcher
 from bridge.folders import folder_of
 from bridge.lookat import Viewer
 from bridge.mentions import find_people
-from bridge.model import Answered, Problem, Unreachable
+from bridge.model import Answered, Outcome, Problem, Unreachable
 from bridge.net import Client
 from bridge.publish import publish_now, send_edit
 from bridge.pump import Stop, pump
@@ -28,6 +27,7 @@ from bridge.sources.feed import parse_feed
 from bridge.sources.folder import Folder, fingerprint, read_folder, scan
 from bridge.store import edits, posts, sources, subscriptions
 from bridge.store.sources import Source, SourceForUpdate
+from bridge.unchanged import mark_of, may_be_asked_conditionally, names_another_hub
 from bridge.websub import Advert
 
 log = logging.getLogger(__name__)
@@ -150,17 +150,10 @@ class Poller:
 
     async def _poll_feed(self, source: Source) -> Polled:
         url = source.moved_to or source.location
-        conditions = {"If-None-Match": source.etag, "If-Modified-Since": source.last_modified}
-        headers = {name: value for name, value in conditions.items() if value}
-        client = self._at_home if self._is_at_home(source) else self._client
-        outcome = await client.get(
-            url,
-            accept=FEED_ACCEPT,
-            limit=FEED_LIMIT,
-            timeout=FEED_SECONDS,
-            headers=headers,
-            schemes=("https", "http"),
-        )
+        outcome = await self._get(source, url, _conditions(source))
+        if isinstance(outcome, Answered) and outcome.status == 304:
+            if names_another_hub(outcome.headers, source.body_hash):
+                outcome = await self._get(source, url, {})
         if isinstance(outcome, Unreachable):
             return self._failed(source, f"{url}: {outcome.why}")
         if outcome.status == 304:
@@ -169,15 +162,26 @@ class Poller:
             return self._refused(source, url, outcome)
         return await asyncio.to_thread(self._read_feed, source, outcome)
 
+    async def _get(self, source: Source, url: str, conditions: Mapping[str, str]) -> Outcome:
+        client = self._at_home if self._is_at_home(source) else self._client
+        return await client.get(
+            url,
+            accept=FEED_ACCEPT,
+            limit=FEED_LIMIT,
+            timeout=FEED_SECONDS,
+            headers=conditions,
+            schemes=("https", "http"),
+        )
+
     def _read_feed(self, source: Source, answer: Answered) -> Polled:
-        digest = hashlib.sha256(answer.body).hexdigest()
+        mark = mark_of(answer.headers, answer.body)
         cached = {
             "etag": answer.headers.get("etag", ""),
             "last_modified": answer.headers.get("last-modified", ""),
             "moved_to": answer.moved_to,
-            "body_hash": digest,
+            "body_hash": mark,
         }
-        if digest == source.body_hash:
+        if mark == source.body_hash:
             return self._unchanged(source, **cached)
         reading = read_answer(self._services, source, answer)
         polled = self._harvested(source, reading, **cached)
@@ -315,6 +319,14 @@ class Poller:
         configured = self._services.source(source.site, source.name)
         assert isinstance(configured, FolderSource)
         return folder_of(self._services, source.site, configured)
+
+
+def _conditions(source: Source) -> dict[str, str]:
+    """Return the headers that spare the site from sending what was read before."""
+    if not may_be_asked_conditionally(source.body_hash):
+        return {}
+    conditions = {"If-None-Match": source.etag, "If-Modified-Since": source.last_modified}
+    return {name: value for name, value in conditions.items() if value}
 
 
 def _with_problems(update: SourceForUpdate, problems: Sequence[Problem]) -> SourceForUpdate:

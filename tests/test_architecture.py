@@ -20,6 +20,7 @@ LAYERS = (
     {"identity", "keyring", "pump", "services"},
     {"changes", "entrykeys", "lint"},
     {"net", "sources", "store"},
+    {"unchanged"},
     {"activitypub", "addresses", "hooks", "pictures", "retry", "unpack", "websub"},
     {"config", "errors", "generated", "model"},
 )  # fmt: skip
@@ -79,7 +80,7 @@ HOMES = {
 NOBODY = {"ftplib", "http.client", "httpx", "pickle", "requests", "shelve", "urllib.request", "urllib3"}
 
 # What is pure touches nothing but its arguments.
-PURE = {"activitypub", "changes", "entrykeys", "model", "retry", "websub"}
+PURE = {"activitypub", "changes", "entrykeys", "model", "retry", "unchanged", "websub"}
 IMPURE = {"asyncio", "logging", "os", "pathlib", "random", "shutil", "socket", "subprocess", "tempfile",
           "threading", "time"}  # fmt: skip
 

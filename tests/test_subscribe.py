@@ -260,6 +260,84 @@ def test_a_hub_without_an_answer_changes_nothing_but_the_time(state, clock):
     assert decide(known, Unreachable("no"), now=clock.now()).state == state
 
 
+# ── finding a hub although the feed does not change ──
+
+
+def test_a_hub_that_only_the_headers_name_is_found_though_the_feed_is_the_same(lab):
+    lab.blog.headers.clear()
+    lab.blog.conditional = False
+    lab.poll()
+    assert lab.ask() == 0
+    lab.name_hub(lab.hub.url)
+    lab.poll()
+    assert lab.ask() == 1
+
+
+def test_a_hub_that_a_304_names_is_found(lab):
+    lab.blog.headers.clear()
+    lab.poll()
+    lab.name_hub(lab.hub.url)
+    asked = len(lab.blog.requests)
+    lab.poll()
+    assert len(lab.blog.requests) == asked + 2  # “not modified”, then read whole
+    assert lab.ask() == 1
+    lab.poll()
+    assert len(lab.blog.requests) == asked + 3
+
+
+def test_a_304_that_names_no_hub_says_nothing_about_it(lab):
+    lab.subscribe()
+    lab.blog.headers.clear()
+    lab.poll()
+    assert lab.subscription().state == ACTIVE
+
+
+def test_a_hub_that_the_headers_name_no_more_is_left_though_the_feed_is_the_same(lab):
+    lab.subscribe()
+    lab.blog.headers.clear()
+    lab.blog.conditional = False
+    lab.poll()
+    assert lab.ask() == 1
+    assert (lab.hub.asked[-1]["hub.mode"], lab.subscription().state) == ("unsubscribe", LEFT)
+
+
+def test_links_that_name_no_hub_may_change_with_every_answer(lab):
+    lab.blog.conditional = False
+    lab.poll()
+    changed = lab.source().last_changed_at
+    mark = lab.source().body_hash
+    lab.blog.headers["Link"] += ', </style.css?1>; rel="preload"'
+    lab.poll()
+    assert (lab.source().body_hash, lab.source().last_changed_at) == (mark, changed)
+
+
+@pytest.mark.parametrize("read_by", ["0123abcd" * 8, "1:0123abcd:0123abcd"])
+def test_a_feed_that_was_read_before_hubs_were_known_is_read_whole_once(lab, read_by):
+    lab.poll()
+    with lab.store.write() as tx:
+        tx.execute(schema.subscriptions.delete())
+        tx.execute(schema.sources.update().values(body_hash=read_by))
+    lab.poll()
+    assert "if-none-match" not in lab.blog.requests[-1].headers
+    assert lab.ask() == 1
+    lab.poll()
+    assert "if-none-match" in lab.blog.requests[-1].headers
+    assert len(lab.posts()) == 1
+
+
+def test_a_hub_that_was_taken_out_and_came_back_is_asked_again(lab):
+    lab.subscribe()
+    link = lab.blog.headers.pop("Link")
+    lab.blog.conditional = False
+    lab.poll()
+    lab.ask()
+    assert lab.subscription().state == LEFT
+    lab.blog.headers["Link"] = link
+    lab.poll()
+    assert lab.ask() == 1
+    assert lab.subscription().state == ACTIVE
+
+
 # ── pushes ──
 
 
