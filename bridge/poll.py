@@ -151,9 +151,8 @@ class Poller:
     async def _poll_feed(self, source: Source) -> Polled:
         url = source.moved_to or source.location
         outcome = await self._get(source, url, _conditions(source))
-        if isinstance(outcome, Answered) and outcome.status == 304:
-            if names_another_hub(outcome.headers, source.body_hash):
-                outcome = await self._get(source, url, {})
+        if _hides_a_hub(source, outcome):
+            outcome = await self._get(source, url, {})
         if isinstance(outcome, Unreachable):
             return self._failed(source, f"{url}: {outcome.why}")
         if outcome.status == 304:
@@ -327,6 +326,13 @@ def _conditions(source: Source) -> dict[str, str]:
         return {}
     conditions = {"If-None-Match": source.etag, "If-Modified-Since": source.last_modified}
     return {name: value for name, value in conditions.items() if value}
+
+
+def _hides_a_hub(source: Source, outcome: Outcome) -> bool:
+    """Say whether “not modified” came with a hub that we have not read of."""
+    if isinstance(outcome, Unreachable) or outcome.status != 304:
+        return False
+    return names_another_hub(outcome.headers, source.body_hash)
 
 
 def _with_problems(update: SourceForUpdate, problems: Sequence[Problem]) -> SourceForUpdate:

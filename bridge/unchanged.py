@@ -1,7 +1,7 @@
 """Whether a feed is as it was when it was last read. Pure.
 
-A feed is its bytes and the hub that its `Link` headers name. Both make one mark, which is remembered until the
-next poll.
+A feed is its bytes and the hub that its `Link` headers name. Both make one mark, remembered until the next
+poll.
 """
 
 import hashlib

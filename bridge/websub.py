@@ -100,16 +100,24 @@ def prefer_https(hub: str) -> str:
 
 
 def request_form(mode: str, topic: str, callback: str, secret: str) -> bytes:
-    """Write the body of a subscription request."""
-    fields = {"hub.mode": mode, "hub.topic": topic, "hub.callback": callback}
+    """Write the body of a subscription request.
+
+    `hub.verify` is of PubSubHubbub 0.3: WordPress.com's hubs refuse whoever leaves it out, newer ones pass
+    over it (section 5.1).
+    """
+    fields = {"hub.mode": mode, "hub.topic": topic, "hub.callback": callback, "hub.verify": "async"}
     if mode == SUBSCRIBE:
         fields |= {"hub.lease_seconds": str(int(LEASE.total_seconds())), "hub.secret": secret}
     return urlencode(fields).encode()
 
 
 def renew_at(lease: timedelta, now: datetime) -> datetime:
-    """Return when a lease that begins now is renewed: at four fifths, and never every few seconds."""
-    return now + max(lease * _RENEW_AT, SHORTEST_RENEWAL)
+    """Return when a lease that begins now is renewed: at four fifths, and never every few seconds.
+
+    One longer than we asked for is renewed as if it were not: WordPress.com grants ten years, and stops at
+    the first push that we are too busy to take.
+    """
+    return now + max(min(lease, LEASE) * _RENEW_AT, SHORTEST_RENEWAL)
 
 
 # ── believing it ─────────────────────────────────────────────────────────────────────────────────

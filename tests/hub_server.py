@@ -23,6 +23,7 @@ class Hub:
     status: int = 202
     lease: int = 864_000
     algorithm: str = "sha256"
+    needs: tuple[str, ...] = ()  # parameters without which it refuses
     asked: list[dict[str, str]] = field(default_factory=list)
     verified: list[tuple[int, bytes]] = field(default_factory=list)
 
@@ -39,6 +40,8 @@ class Hub:
         if request.path == "/moved":
             return Reply(308, headers={"Location": "/hub"})
         self.asked.append(dict(parse_qsl(request.body.decode())))
+        if any(not self.asked[-1].get(name) for name in self.needs):
+            return Reply(400)
         if self.verifies == "before":
             await asyncio.to_thread(self.verify)
         if self.verifies == "after":

@@ -131,6 +131,31 @@ def test_a_source_earns_its_own_interval(store, clock):
         assert len(sources.claim_due(tx, 9, now=clock.tick(HOUR))) == 1
 
 
+def test_whoever_calls_a_thousand_times_has_a_source_polled_a_few_times(store, clock):
+    apart, seconds, polls = timedelta(seconds=10), 60, 0
+    with store.write() as tx:
+        sync(tx, BLOG, clock=clock)
+        poll(tx, due_at=clock.now() + HOUR, clock=clock)
+        for _ in range(seconds):
+            for _ in range(17):
+                sources.make_due_apart(tx, the_only(tx).id, apart, now=clock.now())
+            for source in sources.claim_due(tx, 9, now=clock.tick(timedelta(seconds=1))):
+                sources.make_due_apart(tx, source.id, apart, now=clock.now())  # in the middle of it
+                polls += 1
+                settled = SourceForUpdate(clock.now() + HOUR, HOUR, 0, answered=True)
+                sources.settle(tx, source.id, settled, now=clock.now())
+        assert polls in (5, 6)
+        assert the_only(tx).due_at <= clock.now() + apart  # the last call is heard too
+
+
+def test_a_source_that_rested_is_polled_as_soon_as_it_is_called_for(store, clock):
+    with store.write() as tx:
+        sync(tx, BLOG, clock=clock)
+        source = poll(tx, due_at=clock.now() + HOUR, clock=clock)
+        sources.make_due_apart(tx, source.id, timedelta(seconds=10), now=clock.tick(HOUR / 2))
+        assert len(sources.claim_due(tx, 9, now=clock.now())) == 1
+
+
 def test_the_owner_can_have_sources_polled_now(store, clock):
     with store.write() as tx:
         sync(tx, BLOG, NOTES, clock=clock)

@@ -1,4 +1,5 @@
 import asyncio
+import gzip
 import threading
 import time
 from collections.abc import Iterator
@@ -122,6 +123,30 @@ def test_a_hub_that_calls_back_before_it_answers_is_not_asked_again_at_once(lab)
     assert lab.ask() == 0
 
 
+@pytest.mark.parametrize("status", [200, 202, 204])
+def test_a_hub_may_say_yes_in_its_own_way(lab, status):
+    lab.hub.status = status
+    lab.subscribe()
+    assert lab.subscription().error is None
+
+
+def test_a_hub_of_wordpress_com_is_spoken_to_in_its_old_language(lab):
+    lab.hub.needs = ("hub.verify",)
+    lab.hub.status, lab.hub.lease, lab.hub.algorithm = 204, 315_360_000, "sha1"
+    lab.subscribe()
+    assert lab.subscription().due_at == lab.clock.now() + 8 * DAY
+    lab.hub.push(lab.news("From WordPress"), "application/rss+xml; charset=UTF-8")
+    assert lab.take_pushes() == 1
+    assert lab.newest().note["content"].count("From WordPress")
+
+
+def test_a_lease_that_is_shorter_than_asked_is_renewed_in_time(lab):
+    lab.hub.lease = 24 * 3600
+    lab.subscribe()
+    lab.wait(hours=19, minutes=12)
+    assert lab.ask() == 1
+
+
 def test_a_hub_that_never_calls_back_is_asked_again_in_six_hours(lab):
     lab.poll()
     lab.ask()
@@ -152,6 +177,26 @@ def test_a_denied_subscription_is_remembered_and_asked_for_again_in_a_day(lab):
     lab.wait(hours=1)
     assert lab.ask() == 1
     assert lab.hub.verify()[0] == 404  # it said no; only a new yes of ours counts
+
+
+def test_a_hub_may_say_no_to_what_it_granted(lab):
+    lab.subscribe()
+    lab.hub.deny("closed")
+    assert lab.subscription().state == DENIED
+    assert lab.hub.push(lab.news()) == 410
+
+
+def test_a_hub_that_says_no_to_whoever_leaves_is_not_asked_again(lab):
+    lab.subscribe()
+    lab.blog.headers.clear()
+    lab.blog.conditional = False
+    lab.poll()
+    lab.hub.verifies = "by hand"
+    lab.ask()
+    lab.hub.deny("gone already")
+    assert lab.subscription().state == LEFT
+    lab.wait(days=2)
+    assert lab.ask() == 0
 
 
 def test_a_hub_that_cannot_be_reached_is_said_and_asked_again_in_an_hour(lab):
@@ -386,6 +431,7 @@ def test_a_forged_push_is_answered_politely_and_ignored(lab):
 @pytest.mark.parametrize("body", [b"", b"  \n"])
 def test_a_mere_ping_makes_the_source_due(lab, body):
     lab.subscribe()
+    lab.wait(minutes=1)
     lab.news("Pinged")
     assert lab.hub.push(body) == 202
     assert lab.take_pushes() == 0
@@ -401,6 +447,32 @@ def test_what_is_no_feed_makes_the_source_due(lab):
     assert lab.source().error is None
     assert lab.poll_due() == 1
     assert lab.newest().note["content"].count("Polled")
+
+
+def test_a_push_that_came_packed_makes_the_source_due(lab):
+    lab.subscribe()
+    lab.hub.push(gzip.compress(lab.news("Packed")))
+    assert lab.take_pushes() == 1
+    assert lab.source().error is None
+    assert lab.poll_due() == 1
+    assert lab.newest().note["content"].count("Packed")
+
+
+def test_a_burst_of_pushes_is_read_within_bounds_and_loses_nothing(lab):
+    lab.subscribe()
+    lab.wait(minutes=1)
+    asked = len(lab.blog.requests)
+    for number in range(30):
+        assert lab.hub.push(lab.feed_of(Item(f"Burst {number}"))) == 202
+    assert lab.take_pushes() == 20
+    lab.news("After the burst")
+    assert lab.poll_due() == 1  # for the ten that were too many
+    for _ in range(30):
+        lab.hub.push(b"")
+        assert lab.poll_due() == 0
+    assert len(lab.blog.requests) == asked + 1
+    lab.wait(seconds=3)
+    assert lab.poll_due() == 1
 
 
 def test_a_push_changes_nothing_about_when_the_source_is_polled(lab):

@@ -118,6 +118,7 @@ def test_a_subscription_is_asked_for_with_a_secret_and_ten_days():
         "hub.callback": ["https://cafe.example/cb"],
         "hub.secret": ["s3cret"],
         "hub.lease_seconds": ["864000"],
+        "hub.verify": ["async"],
     }
 
 
@@ -144,6 +145,10 @@ def test_a_hubs_lease_is_read_within_reason(given, lease):
 def test_a_lease_is_renewed_at_four_fifths_but_never_every_second(clock):
     assert renew_at(timedelta(days=10), clock.now()) == clock.now() + timedelta(days=8)
     assert renew_at(timedelta(seconds=1), clock.now()) == clock.now() + timedelta(minutes=10)
+
+
+def test_a_lease_of_years_is_renewed_as_soon_as_the_one_we_asked_for(clock):
+    assert renew_at(timedelta(days=90), clock.now()) == clock.now() + timedelta(days=8)
 
 
 @pytest.mark.parametrize("name", ["sha1", "sha256", "sha384", "sha512"])

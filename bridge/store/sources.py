@@ -103,6 +103,20 @@ def make_due(tx: Tx, ids: Sequence[int] | None = None, *, now: datetime) -> int:
     return tx.execute(update(_table).where(*where).values(due_at=now, leased=False)).rowcount
 
 
+def make_due_apart(tx: Tx, source_id: int, apart: timedelta, *, now: datetime) -> None:
+    """Have a source polled now, or `apart` after the last poll; if one is under way, `apart` from now.
+
+    For callers who may call a thousand times a minute: few polls come of it, and the last call is heard too.
+    """
+    query = select(_table).where(_columns.id == source_id, _columns.active).with_for_update()
+    known = tx.execute(query).first()
+    if known is None or (not known.leased and known.due_at <= now + apart):
+        return
+    polled_at = now if known.leased else known.last_polled_at
+    due_at = max(now, polled_at + apart) if polled_at else now
+    tx.execute(update(_table).where(_columns.id == source_id).values(due_at=due_at, leased=False))
+
+
 def settle(tx: Tx, source_id: int, found: SourceForUpdate, *, now: datetime) -> None:
     """Record how a poll went; a source that was made due meanwhile stays due."""
     settle_all(tx, [(source_id, found)], now=now)

@@ -5,12 +5,14 @@ POST      /ap/hooks/poll/{site}       a build (`/hooks/poll/{site}` is the same,
 """
 
 import logging
+from datetime import datetime, timedelta
 
 from flask import Blueprint, Response, request
 
 from bridge import hooks
 from bridge.services import Services
 from bridge.store import sources, subscriptions
+from bridge.store.engine import Tx
 from bridge.store.subscriptions import Subscription
 from bridge.web.answers import error
 from bridge.web.inbox import read_body
@@ -31,6 +33,7 @@ log = logging.getLogger(__name__)
 MAX_PUSH = 10 * 1024 * 1024  # bytes: as much as a polled feed may have
 MAX_CALL = 1024 * 1024
 CALLS_PER_MINUTE = 6  # of one site
+BETWEEN_PINGS = timedelta(seconds=3)  # the least between two polls that a hub has us make of one source
 
 _NEVER = {"Cache-Control": "no-store"}
 _UNKNOWN = "There is no such subscription here."
@@ -68,8 +71,7 @@ def _answer(services: Services, token: str, asked: Question) -> Response:
         if known is None or asked.topic != known.topic:
             return error(404, _UNKNOWN)
         if asked.mode == DENIED:
-            reason = f"the hub denied the subscription{f': {asked.reason}' if asked.reason else ''}"
-            subscriptions.deny(tx, known.source_id, reason, ask_again_at=now + ASK_AGAIN_AFTER_NO)
+            _be_denied(tx, known, asked.reason, now)
             return Response(status=200, headers=_NEVER)
         if asked.mode != _wanted(known) or not asked.challenge:
             return error(404, _UNKNOWN)
@@ -80,6 +82,15 @@ def _answer(services: Services, token: str, asked: Question) -> Response:
             subscriptions.confirm(tx, known.source_id, lease_until=until, renew_at=renewal)
     # Section 7.2: a type no browser renders, or the challenge would be a script on our own host.
     return Response(asked.challenge, 200, _NEVER, content_type="application/octet-stream")
+
+
+def _be_denied(tx: Tx, known: Subscription, given: str, now: datetime) -> None:
+    """Take a no, which may come at any time; whoever is leaving anyway has left by it."""
+    if known.state in (subscriptions.LEAVING, subscriptions.LEFT):
+        subscriptions.leave(tx, known.source_id)
+        return
+    reason = f"the hub denied the subscription{f': {given}' if given else ''}"
+    subscriptions.deny(tx, known.source_id, reason, ask_again_at=now + ASK_AGAIN_AFTER_NO)
 
 
 def _wanted(known: Subscription) -> str:
@@ -105,7 +116,7 @@ def _take_push(services: Services, token: str) -> Response:
             tx, known.source_id, request.content_type, body, now=services.now()
         )
         if not kept:  # a mere ping, or more than we want to keep
-            sources.make_due(tx, [known.source_id], now=services.now())
+            sources.make_due_apart(tx, known.source_id, BETWEEN_PINGS, now=services.now())
     return _accepted()
 
 
