@@ -1,4 +1,4 @@
-"""Every snippet of docs/push.md is run as it stands, by the program it is for, against a bridge on loopback."""
+"""Every snippet of docs/push.md is run as it stands, by the program it is for, against a real bridge."""
 
 import os
 import re

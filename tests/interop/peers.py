@@ -1,4 +1,4 @@
-"""Starts other people's ActivityPub servers on loopback, over real TLS with a throw-away CA."""
+"""Starts other people's servers on loopback, over real TLS with a throw-away CA."""
 
 import asyncio
 import contextlib
@@ -216,6 +216,11 @@ def start_pubby(ca: CA, folder: Path, *, port: int | None = None, control_port: 
     """Start a pubby server whose only person is bob."""
     command = [sys.executable, str(HERE / "pubby_peer.py")]
     return _start("pubby", command, ca, folder, port, control_port)
+
+
+def start_hub(ca: CA, folder: Path) -> Peer:
+    """Start Flask-WebSub's hub, with a blog that names it at /feed.xml; it can `publish` and `name`."""
+    return _start("hub", [sys.executable, str(HERE / "websub_hub.py")], ca, folder, None, None)
 
 
 def _start(

@@ -34,17 +34,21 @@ edit_delay = "0s"
 handle = "@cafe@{host}"
 website = "{origin}/"
 name = "Café Wren"
+hook_secret = "{secret}"
 [[sites.cafe.sources]]
 folder = "content"
+{more}
 """
+HOOK_SECRET = "only-as-long-as-this-test-runs"
 
 
 class Bridge:
     """A running bridge with a content folder, behind TLS."""
 
-    def __init__(self, folder: Path, origin: str) -> None:
+    def __init__(self, folder: Path, origin: str, port: int) -> None:
         self.folder = folder
         self.origin = origin
+        self.local = f"http://127.0.0.1:{port}"
         self.actor_id = f"{origin}/ap/cafe"
         self.handle = f"@cafe@{origin.removeprefix('https://')}"
 
@@ -76,12 +80,14 @@ class Bridge:
 
 
 @contextmanager
-def running_bridge(ca: CA, folder: Path, peers: list[Peer]) -> Iterator[Bridge]:
+def running_bridge(ca: CA, folder: Path, peers: list[Peer], *, more: str = "") -> Iterator[Bridge]:
     front, port = free_port(), free_port()
     (folder / "content").mkdir()
     (folder / "content" / "old.md").write_text("---\ntitle: Before\ndate: 2026-01-01\n---\nOld news.\n")
     with start_tls_front(ca, front, port) as origin:
-        config = CONFIG.format(origin=origin, port=port, host=f"localhost:{front}")
+        config = CONFIG.format(
+            origin=origin, port=port, host=f"localhost:{front}", secret=HOOK_SECRET, more=more
+        )
         (folder / "config.toml").write_text(config)
         allowed = [option for peer in peers for option in ("--allow", f"127.0.0.1:{_port(peer)}")]
         reach = [*allowed, "--resolve", "localhost=127.0.0.1", "--ca-file", str(ca.ca_file)]
@@ -89,7 +95,7 @@ def running_bridge(ca: CA, folder: Path, peers: list[Peer]) -> Iterator[Bridge]:
         command = [sys.executable, "-m", "bridge", "-c", str(folder / "config.toml"), *reach, "run"]
         process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
-            bridge = Bridge(folder, origin)
+            bridge = Bridge(folder, origin, port)
             eventually(lambda: _number_of_posts(port), timeout=20)
             yield bridge
         finally:
