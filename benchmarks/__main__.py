@@ -12,7 +12,7 @@ from benchmarks import machine
 from benchmarks.processes import ROOT
 from benchmarks.tables import Table, show, to_markdown
 
-NAMES = ("fanout", "queue", "serving", "inbox", "memory", "polling", "replay")
+NAMES = ("fanout", "queue", "serving", "inbox", "memory", "polling", "latency", "replay")
 PAGE = ROOT / "docs" / "benchmarks.md"
 _HEAD = """\
 # Benchmarks
@@ -24,8 +24,8 @@ minute. Figures change with the machine; the ratios should not.
 {machine}
 
 To repeat it: `make bench`, or `python -m benchmarks fanout serving` for some of it; `--quick` only shows
-that the benchmarks themselves work. Serving needs `nginx` and `wrk`, the queue table a PostgreSQL named by
-`FEDIBRIDGE_TEST_POSTGRES`; what is missing is left out and said so.
+that the benchmarks themselves work. Serving needs `nginx` and `wrk`, the queue and latency tables a
+PostgreSQL named by `FEDIBRIDGE_TEST_POSTGRES`; what is missing is left out and said so.
 
 """
 

@@ -4,18 +4,14 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from uuid import uuid4
 
-import psycopg
-from sqlalchemy.engine import make_url
-
+from benchmarks.postgres import POSTGRES, new_database
 from benchmarks.sink import Sink
 from benchmarks.subject import Subject, new_subject
 from benchmarks.tables import Table
 from bridge.model import Delivered, Delivery
 from bridge.store import deliveries, peers
 
-POSTGRES = "FEDIBRIDGE_TEST_POSTGRES"
 BATCH = 50  # about what finishes in one tick
 SLOTS = 225
 PER_HOST = 2
@@ -46,15 +42,9 @@ def measure(*, quick: bool) -> list[Table]:
 
 
 def _on_postgres(server: str, size: int) -> tuple[str, ...]:
-    """Measure in a database of its own, which is dropped afterwards."""
-    name = f"bench_{uuid4().hex[:12]}"
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
-        try:
-            url = make_url(server).set(database=name).render_as_string(hide_password=False)
-            return _row("PostgreSQL", size, url)
-        finally:
-            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    """Measure in a database of its own."""
+    with new_database(server) as url:
+        return _row("PostgreSQL", size, url)
 
 
 def _row(engine: str, size: int, database: str | None) -> tuple[str, ...]:

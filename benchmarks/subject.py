@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import func, insert, select
@@ -81,23 +82,7 @@ class Subject:
 
     def add_followers(self, sink: Sink, count: int, *, first: int = 0) -> None:
         """Give the café followers, each on a server of their own."""
-        for start in range(first, first + count, _CHUNK):
-            numbers = range(start, min(start + _CHUNK, first + count))
-            with self.services.store.write() as tx:
-                tx.execute(insert(schema.followers), [self._follower(sink, number) for number in numbers])
-
-    def _follower(self, sink: Sink, number: int) -> dict[str, object]:
-        inbox = sink.inbox(number)
-        return {
-            "site": SITE,
-            "actor_id": inbox.replace("/inbox", "/users/fan"),
-            "inbox": inbox.replace("/inbox", "/users/fan/inbox"),
-            "shared_inbox": inbox,
-            "host": sink.host(number),
-            "state": "accepted",
-            "follow_id": inbox.replace("/inbox", "/follows/1"),
-            "followed_at": self.services.now(),
-        }
+        add_followers(self.services, sink, count, first=first)
 
     def publish(self, posts: int = 1) -> float:
         """Publish posts in one transaction; return the monotonic moment after its commit."""
@@ -139,6 +124,29 @@ class Subject:
         return "pending" not in self.deliveries()
 
 
+def add_followers(services: Services, sink: Sink, count: int, *, first: int = 0) -> None:
+    """Give a bridge's café followers, each on a server of their own."""
+    for start in range(first, first + count, _CHUNK):
+        numbers = range(start, min(start + _CHUNK, first + count))
+        with services.store.write() as tx:
+            rows = [_follower(sink, number, services.now()) for number in numbers]
+            tx.execute(insert(schema.followers), rows)
+
+
+def _follower(sink: Sink, number: int, now: datetime) -> dict[str, object]:
+    inbox = sink.inbox(number)
+    return {
+        "site": SITE,
+        "actor_id": inbox.replace("/inbox", "/users/fan"),
+        "inbox": inbox.replace("/inbox", "/users/fan/inbox"),
+        "shared_inbox": inbox,
+        "host": sink.host(number),
+        "state": "accepted",
+        "follow_id": inbox.replace("/inbox", "/follows/1"),
+        "followed_at": now,
+    }
+
+
 @contextmanager
 def new_subject(
     folder: Path, sink: Sink | None = None, *, concurrency: int = 300, database: str | None = None
@@ -147,7 +155,7 @@ def new_subject(
     (folder / "content").mkdir()
     config = folder / "config.toml"
     named = f'database = "{database}"' if database else ""
-    text = _CONFIG.format(base_url=BASE_URL, port=_free_port(), concurrency=concurrency, database=named)
+    text = _CONFIG.format(base_url=BASE_URL, port=free_port(), concurrency=concurrency, database=named)
     config.write_text(text)
     settings = Settings(config=config)
     if sink is not None:
@@ -170,7 +178,8 @@ def _add_unpolled_source(services: Services) -> int:
         return sources.all_sources(tx)[0].id
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Name a TCP port that nobody listens on at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

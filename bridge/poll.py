@@ -77,6 +77,7 @@ class Poller:
         self._jitter = jitter
         self._files: dict[int, dict[str, Any]] = {}
         self._looks: dict[int, str] = {}  # what each folder was like at the last look
+        self._restless: set[int] = set()  # folders that had changed since the look before
         self._offered: dict[int, str] = {}  # and when it was last made due
 
     async def run(self, stop: Stop) -> int:
@@ -84,7 +85,10 @@ class Poller:
         return await pump(self._claim, self._poll, self.settle, slots=SLOTS, stop=stop)
 
     def watch(self) -> int:
-        """Make folders due whose files changed since they were last read; return how many."""
+        """Make folders due whose files changed since they were last read; return how many.
+
+        One that changes is made due by the first look that finds it as the look before did.
+        """
         with self._services.store.read() as tx:
             folders = [source for source in sources.all_sources(tx) if source.kind == "folder"]
         changed = [source.id for source in folders if self._has_changed(source)]
@@ -92,6 +96,11 @@ class Poller:
             with self._services.store.write() as tx:
                 sources.make_due(tx, changed, now=self._services.now())
         return len(changed)
+
+    @property
+    def is_restless(self) -> bool:
+        """Say whether another look, soon, would tell whether what changes stands still now."""
+        return bool(self._restless)
 
     def publish_due(self) -> int:
         """Publish posts whose date has come and edits that have stood long enough; return how many."""
@@ -114,8 +123,9 @@ class Poller:
         except BridgeError:
             return False  # the poll itself will say what is wrong
         before, self._looks[source.id] = self._looks.get(source.id), current
-        settled = current == before and current != source.body_hash
-        if settled and self._offered.get(source.id) != current:
+        is_news, stands_still = current != source.body_hash, current == before
+        (self._restless.add if is_news and not stands_still else self._restless.discard)(source.id)
+        if is_news and stands_still and self._offered.get(source.id) != current:
             self._offered[source.id] = current
             return True
         return False

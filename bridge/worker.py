@@ -28,6 +28,7 @@ from bridge.subscribe import Subscriber
 log = logging.getLogger(__name__)
 
 TICK, SHORT_TICK = timedelta(seconds=0.5), timedelta(seconds=0.1)
+STANDS_STILL = 1.0  # seconds after which a changed file is taken to be written whole
 HEARTBEAT = timedelta(seconds=30)
 HOUSEKEEPING = timedelta(hours=6)
 KEEP_DELIVERIES = timedelta(days=60)
@@ -65,14 +66,10 @@ class Worker:
             ("deliver to slow servers", lambda: deliver.run(deliveries.SLOW, stop), TICK),
             ("deliver what killed a worker", lambda: deliver.run(deliveries.SUSPECT, stop), TICK * 4),
             ("look at actors", lambda: self._registrar.run(stop), TICK * 4),
-            ("poll", lambda: self._poller.run(stop), TICK * 2),
+            ("poll", lambda: self._poller.run(stop), TICK),
             ("take what hubs push", lambda: self._subscriber.take_pushes(stop), TICK),
             ("ask hubs", lambda: self._subscriber.run(stop), TICK * 4),
-            (
-                "watch folders",
-                self._in_thread(self._poller.watch),
-                self._services.config.polling.folder_interval,
-            ),
+            ("watch folders", self._watch, self._services.config.polling.folder_interval),
             ("publish what is due", self._in_thread(self._poller.publish_due), TICK * 2),
             ("ask missing pages", lambda: self._asker.run(stop), TICK * 20),
             ("heartbeat", self._in_thread(self._beat), HEARTBEAT),
@@ -135,6 +132,13 @@ class Worker:
             for site in services.config.sites:
                 if announce_profile(tx, services, site, now=now):
                     log.info("The profile of %s changed: telling its followers.", site)
+
+    async def _watch(self) -> None:
+        """Look at the folders; if files changed, once more when they have had time to be written whole."""
+        await asyncio.to_thread(self._poller.watch)
+        if self._poller.is_restless:
+            await asyncio.sleep(STANDS_STILL)
+            await asyncio.to_thread(self._poller.watch)
 
     def _beat(self) -> None:
         with self._services.store.write() as tx:

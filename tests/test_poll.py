@@ -271,7 +271,9 @@ def notice(lab: Lab) -> None:
     """Let the watch see what changed, and the poll read it."""
     lab.wait(seconds=3)
     assert lab.poller.watch() == 0  # it may be half written: it has to stand still for one look
+    assert lab.poller.is_restless
     assert lab.poller.watch() == 1
+    assert not lab.poller.is_restless
     assert lab.poll_due() == 1
 
 
