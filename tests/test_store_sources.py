@@ -156,6 +156,18 @@ def test_a_source_that_rested_is_polled_as_soon_as_it_is_called_for(store, clock
         assert len(sources.claim_due(tx, 9, now=clock.now())) == 1
 
 
+def test_a_source_that_is_called_for_goes_before_those_that_are_merely_due(store, clock):
+    with store.write() as tx:
+        sync(tx, BLOG, NOTES, clock=clock)
+        notes = sources.all_sources(tx)[1]
+        for source in sources.claim_due(tx, 9, now=clock.now()):
+            wait = 2 * HOUR if source.id == notes.id else HOUR
+            sources.settle(tx, source.id, SourceForUpdate(clock.now() + wait, HOUR, 0), now=clock.now())
+        clock.tick(HOUR * 3 / 2)
+        sources.make_due(tx, [notes.id], now=clock.now())
+        assert [source.name for source in sources.claim_due(tx, 1, now=clock.now())] == ["notes"]
+
+
 def test_the_owner_can_have_sources_polled_now(store, clock):
     with store.write() as tx:
         sync(tx, BLOG, NOTES, clock=clock)

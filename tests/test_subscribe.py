@@ -529,7 +529,7 @@ def test_a_source_that_is_pinged_while_it_is_polled_is_polled_again(lab):
         sources.make_due(tx, [polled.id], now=lab.clock.now())
         answered = sources.SourceForUpdate(lab.clock.now() + DAY, DAY, 0, answered=True)
         sources.settle(tx, polled.id, answered, now=lab.clock.now())
-    assert lab.source().due_at == lab.clock.now()
+    assert lab.source().due_at <= lab.clock.now()
 
 
 # ── what waits ──

@@ -1,6 +1,7 @@
 """`bridge status`: is everything well?"""
 
 import dataclasses
+from datetime import datetime
 from typing import Any
 
 import click
@@ -81,11 +82,15 @@ def _print(services: Services, found: dict[str, Any]) -> None:
     print_table(("site", "handle", "layout", "followers", "waiting", "posts"), sites, empty="No sites.")
     say("")
     rows = [
-        (s["site"], s["name"], s["location"], ago(s["last_ok_at"], now), ago(s["due_at"], now))
+        (s["site"], s["name"], s["location"], ago(s["last_ok_at"], now), _ahead(s["due_at"], now))
         for s in found["sources"]
     ]
     print_table(("site", "source", "where", "last read", "next look"), rows, empty="No sources.")
     _print_trouble(found)
+
+
+def _ahead(moment: datetime, now: datetime) -> str:
+    return ago(moment, now) if moment > now else "now"
 
 
 def _print_trouble(found: dict[str, Any]) -> None:

@@ -13,6 +13,9 @@ from bridge.store import leases, schema
 from bridge.store.engine import Tx
 from bridge.store.upsert import insert_new
 
+AHEAD = timedelta(hours=1)
+"""By how much a source that somebody called for is due before those that merely are: oldest goes first."""
+
 _table = schema.sources
 _columns = _table.c
 
@@ -96,11 +99,11 @@ def claim_due(tx: Tx, limit: int, *, now: datetime) -> list[Source]:
 
 
 def make_due(tx: Tx, ids: Sequence[int] | None = None, *, now: datetime) -> int:
-    """Have sources polled now (`None`: all of them) and return how many."""
+    """Have sources polled now (`None`: all of them), before whatever else is due; return how many."""
     where: list[ColumnElement[bool]] = [_columns.active]
     if ids is not None:
         where.append(_columns.id.in_(ids))
-    return tx.execute(update(_table).where(*where).values(due_at=now, leased=False)).rowcount
+    return tx.execute(update(_table).where(*where).values(due_at=now - AHEAD, leased=False)).rowcount
 
 
 def make_due_apart(tx: Tx, source_id: int, apart: timedelta, *, now: datetime) -> None:
@@ -113,7 +116,7 @@ def make_due_apart(tx: Tx, source_id: int, apart: timedelta, *, now: datetime) -
     if known is None or (not known.leased and known.due_at <= now + apart):
         return
     polled_at = now if known.leased else known.last_polled_at
-    due_at = max(now, polled_at + apart) if polled_at else now
+    due_at = polled_at + apart if polled_at and polled_at + apart > now else now - AHEAD
     tx.execute(update(_table).where(_columns.id == source_id).values(due_at=due_at, leased=False))
 
 
