@@ -118,17 +118,19 @@ class Poller:
 
     def _has_changed(self, source: Source) -> bool:
         """Say whether files changed and have stood still for one look: what is half written is not read."""
+        self._restless.discard(source.id)
         try:
             current = fingerprint(scan(self._folder(source)))
         except BridgeError:
             return False  # the poll itself will say what is wrong
         before, self._looks[source.id] = self._looks.get(source.id), current
-        is_news, stands_still = current != source.body_hash, current == before
-        (self._restless.add if is_news and not stands_still else self._restless.discard)(source.id)
-        if is_news and stands_still and self._offered.get(source.id) != current:
-            self._offered[source.id] = current
-            return True
-        return False
+        if current == source.body_hash:
+            return False
+        if current != before:
+            self._restless.add(source.id)
+            return False
+        is_offered, self._offered[source.id] = self._offered.get(source.id) == current, current
+        return not is_offered
 
     # ── one poll ──
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from ledger import Ledger, Site, number_of, to_host, writing
 
 from bridge.changes import MOST_NEW, Policy
 from bridge.model import Controls, Entry, Image
-from tests.ledger import Ledger, Site, number_of, to_host, writing
 
 Step = Callable[[Site], None]
 

@@ -12,12 +12,7 @@ import brotli
 import pytest
 import trustme
 import uvloop
-
-from bridge.addresses import Reach
-from bridge.errors import ConfigError
-from bridge.model import Answered, Unreachable
-from bridge.net import Client, parse_retry_after
-from tests.hostile_server import (
+from hostile_server import (
     HostileServer,
     drip,
     flood,
@@ -32,6 +27,11 @@ from tests.hostile_server import (
     running,
     silence,
 )
+
+from bridge.addresses import Reach
+from bridge.errors import ConfigError
+from bridge.model import Answered, Unreachable
+from bridge.net import Client, parse_retry_after
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 MIB = 1 << 20
