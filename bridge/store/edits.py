@@ -34,6 +34,11 @@ def was_sent(tx: Tx, pk: int) -> None:
     tx.execute(update(_table).where(_columns.pk == pk).values(sent_hash=_columns.text_hash))
 
 
+def forget_sent(tx: Tx, pk: int) -> None:
+    """Record that a post differs from what followers were sent, though its text may not."""
+    tx.execute(update(_table).where(_columns.pk == pk).values(sent_hash=None))
+
+
 def plan(tx: Tx, pk: int, due_at: datetime | None) -> None:
     """Say when a post's edit goes out; `None`: it does not."""
     tx.execute(update(_table).where(_columns.pk == pk).values(edit_due_at=due_at))

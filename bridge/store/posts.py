@@ -177,7 +177,7 @@ def release(tx: Tx, pk: int, post: Post) -> None:
 
 def bury(tx: Tx, pk: int, *, state: PostState = PostState.DELETED, now: datetime) -> None:
     """Make a post a tombstone: its id answers 410 from now on and is never used again."""
-    values = {"state": state, "deleted_at": now, "edit_due_at": None, "check_at": None}
+    values = {"state": state, "deleted_at": now, "edit_due_at": None, "check_at": None, "look_at": None}
     tx.execute(update(_table).where(_columns.pk == pk).values(values))
 
 
