@@ -224,6 +224,13 @@ def scheduled(tx: Tx, *, now: datetime, limit: int = 20) -> list[Post]:
     return [_post(row._mapping) for row in tx.execute(query.order_by(_columns.published_at).limit(limit))]
 
 
+def to_come(tx: Tx) -> tuple[int, datetime | None]:
+    """Return how many posts are scheduled, and when the first of them is due."""
+    query = select(func.count(), func.min(_columns.published_at)).where(_columns.state == PostState.SCHEDULED)
+    number, first = tx.execute(query).one()
+    return number, first
+
+
 def featured(tx: Tx, site: str, *, limit: int) -> list[Post]:
     """Return the posts on top of a profile: those the owner pinned, then the newest."""
     order = (_columns.pinned.desc(), _columns.published_at.desc(), _columns.pk.desc())
