@@ -124,8 +124,10 @@ def render(
 def commit_prepared(tx: Tx, services: Services, source: Source, prepared: Prepared, *, now: datetime) -> None:
     """Store everything a harvest changes, with its activities and deliveries."""
     judged = prepared.judged
+    # A site that serves all its pictures anew is no news; one that exchanges a wrong one is.
+    few = sum(change.quiet for change, _ in judged.edited) <= changes.FEWEST_EDITED
     for draft in prepared.drafts:
-        commit(tx, services, draft, source.id, now=now)
+        commit(tx, services, draft, source.id, pictures_are_news=few, now=now)
     for change, post in judged.held_edits:
         _hold_edit(tx, source, change, post, now=now)
     for gone, post in judged.gone:

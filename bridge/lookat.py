@@ -7,14 +7,15 @@ servers could not show is left out, or served as a copy of our own.
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from urllib.parse import unquote
 
 from bridge.addresses import host_of
-from bridge.compose import wanted_pictures
+from bridge.compose import PAGE, wanted_pictures
 from bridge.errors import BadPicture
 from bridge.folders import copies_folder, read_picture
-from bridge.model import Entry, Unreachable
+from bridge.model import Entry, Image, Unreachable
 from bridge.net import Client
 from bridge.pictured import GOOD_FOR, Pictured, Views, is_fresh, missing, show
 from bridge.pictures import (
@@ -27,6 +28,7 @@ from bridge.pictures import (
     keep_copy,
 )
 from bridge.services import Services
+from bridge.sources.pagehead import page_picture
 from bridge.store import pictures
 from bridge.store.pictures import Viewed
 
@@ -41,6 +43,8 @@ ROUNDS = 3  # of choosing others for those that are no good
 MAX_LOCAL = 32 * 1024 * 1024  # bytes of a file in the owner's folder
 # What everybody shows first: some servers answer with whatever the reader likes best.
 ACCEPT = "image/jpeg, image/png, image/gif, image/webp;q=0.8, */*;q=0.5"
+ACCEPT_PAGE = "text/html, application/xhtml+xml;q=0.9, */*;q=0.1"
+SMALLEST = 200  # pixels of the longer side of a picture that a page names; less is an icon
 
 
 class Viewer:
@@ -108,19 +112,34 @@ class Viewer:
         turns = asyncio.Semaphore(AT_ONCE)
         for _ in range(ROUNDS):
             seen = {**found, **fresh}
-            due = dict.fromkeys(image.url for post in posts for image in missing(post.images, seen))
+            due = {image.url: image for post in posts for image in missing(post.images, seen)}
             if not due:
                 return
-            await asyncio.gather(*(self._look_at(site, url, turns, fresh) for url in due))
+            await asyncio.gather(*(self._look_at(site, image, turns, fresh) for image in due.values()))
 
-    async def _look_at(self, site: str, url: str, turns: asyncio.Semaphore, fresh: dict[str, Viewed]) -> None:
+    async def _look_at(
+        self, site: str, image: Image, turns: asyncio.Semaphore, fresh: dict[str, Viewed]
+    ) -> None:
+        url = image.url
         async with turns, self._slots:
             try:
-                fresh[url] = await self._view(site, url)
+                is_page = image.media_type == PAGE
+                fresh[url] = await (self._view_named(site, url) if is_page else self._view(site, url))
             except BadPicture as error:
                 fresh[url] = Viewed(url, error=str(error))
             except Exception:  # a full disk, no process to be had: says nothing about the picture
                 log.exception("%s could not be looked at", url)
+
+    async def _view_named(self, site: str, page: str) -> Viewed:
+        """Look at the picture that a page names for its preview card."""
+        body = await self._fetch(page, ACCEPT_PAGE)
+        named = await asyncio.to_thread(page_picture, body, page)
+        if named is None:
+            raise BadPicture("")  # the owner knows, or does not care
+        seen = await self._view(site, named.url)
+        if max(seen.width or 0, seen.height or 0) < SMALLEST:
+            raise BadPicture("")
+        return replace(seen, url=page, address=named.url, alt=named.alt)
 
     async def _view(self, site: str, url: str) -> Viewed:
         is_own = self._is_own(site, url)
@@ -131,9 +150,9 @@ class Viewer:
         kind, width, height = examined.media_type, examined.width, examined.height
         return Viewed(url, kind, width, height, examined.blurhash, file)
 
-    async def _fetch(self, url: str) -> bytes:
+    async def _fetch(self, url: str, accept: str = ACCEPT) -> bytes:
         outcome = await self._client.get(
-            url, accept=ACCEPT, limit=MAX_BYTES, timeout=SECONDS, schemes=("https", "http")
+            url, accept=accept, limit=MAX_BYTES, timeout=SECONDS, schemes=("https", "http")
         )
         if isinstance(outcome, Unreachable):
             raise BadPicture(f"it cannot be fetched ({outcome.why})")

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from bridge.activitypub.ids import Ids
-from bridge.compose import MAX_IMAGES, Checked, wanted_pictures
+from bridge.compose import MAX_IMAGES, PAGE, Checked, wanted_pictures
 from bridge.model import Entry, Image, Problem
 from bridge.services import Services
 from bridge.store import Tx, pictures
@@ -13,7 +14,8 @@ from bridge.store.pictures import Viewed
 
 MAX_PROBLEMS = 20
 GOOD_FOR = timedelta(days=30)
-BAD_FOR = timedelta(minutes=15)  # an owner who mends a picture and edits the post wants it seen
+BAD_FOR = timedelta(minutes=2)  # an owner who mends a picture and edits the post wants it seen
+LOOKED_AFTER = timedelta(days=1)  # how long a post may wait for pictures that could not be seen
 _REASON = "A server that cannot show a picture may drop the whole post."
 
 
@@ -70,7 +72,8 @@ def _as_seen(image: Image, seen: Viewed | None, ids: Ids) -> Image | None:
         return None
     return replace(
         image,
-        url=ids.copy(seen.file) if seen.file else image.url,
+        url=ids.copy(seen.file) if seen.file else seen.address or image.url,
+        alt=image.alt or seen.alt or "",
         media_type=seen.media_type,
         width=seen.width,
         height=seen.height,
@@ -81,17 +84,39 @@ def _as_seen(image: Image, seen: Viewed | None, ids: Ids) -> Image | None:
 def _problems(posts: Sequence[Pictured], seen: Mapping[str, Viewed]) -> tuple[Problem, ...]:
     found: dict[str, Problem] = {}
     for post in posts:
-        for url, why in _left_out(post, seen):
+        for image, why in _left_out(post, seen):
             where = post.entry.link or post.entry.title or post.entry.guid or "an entry"
-            found.setdefault(url, Problem(where, f"the picture {url} was left out: {why}. {_REASON}"))
+            what = "its page names" if image.media_type == PAGE else image.url
+            found.setdefault(image.url, Problem(where, f"the picture {what} was left out: {why}. {_REASON}"))
     return tuple(found.values())[:MAX_PROBLEMS]
 
 
-def _left_out(post: Pictured, seen: Mapping[str, Viewed]) -> Iterator[tuple[str, str]]:
-    """Yield (URL, why); not of counting pixels, which have no why, nor of pictures that are one too many."""
+def _left_out(post: Pictured, seen: Mapping[str, Viewed]) -> Iterator[tuple[Image, str]]:
+    """Yield (picture, why); not of counting pixels, which have no why, nor of those that are one too many."""
     for image in post.images:
         if image.url in seen and (why := seen[image.url].error):
-            yield image.url, why
+            yield image, why
     if post.is_sent:
         for image in missing(post.images, seen):
-            yield image.url, "there was no time to look at it"
+            yield image, "there was no time to look at it"
+
+
+# ── a second look ────────────────────────────────────────────────────────────────────────────────
+
+
+def next_look(since: datetime, now: datetime) -> datetime | None:
+    """Return when pictures that could not be seen are looked at again: when twice as much time has passed.
+
+    `since` is when the post went out. After a day there are no more looks.
+    """
+    age = now - since
+    return now + max(age, BAD_FOR) if age < LOOKED_AFTER else None
+
+
+def shows_others(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Say whether one note shows other pictures than another, wherever they may be served from now.
+
+    Only what was looked at can be told apart from what merely moved.
+    """
+    one, other = ([item.get("blurhash") for item in note.get("attachment", ())] for note in (before, after))
+    return one != other and None not in (*one, *other)

@@ -10,12 +10,13 @@ from bridge.activitypub import activities, documents
 from bridge.activitypub.ids import mint_activity_id, mint_post_id
 from bridge.addresses import host_of
 from bridge.changes import Created, Edited, Reason, publishing_moment, update_due_at
-from bridge.compose import Checked, Mentioned, compose_note
+from bridge.compose import Checked, Mentioned, compose_note, lacks_pictures
 from bridge.model import Entry, Post, PostState
+from bridge.pictured import next_look, shows_others
 from bridge.profile import actor_document, profile_hash
 from bridge.services import Services
 from bridge.sources.html import plain_text
-from bridge.store import Tx, deliveries, edits, entries, holds, identity, posts, remote
+from bridge.store import Tx, deliveries, edits, entries, holds, identity, looks, posts, remote
 from bridge.store.deliveries import NewActivity
 from bridge.store.edits import DueEdit
 from bridge.store.holds import NewHold
@@ -23,14 +24,17 @@ from bridge.store.posts import KnownPost, NewPost
 
 log = logging.getLogger(__name__)
 
+MOST_PICTURE_UPDATES = 3  # of one post, over a picture alone
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A change with its note rendered, ready to be committed."""
+    """A change with its note rendered, ready to be committed. `is_short`: pictures are missing from it."""
 
     change: Created | Edited
     post: Post
     known: KnownPost | None = None
+    is_short: bool = False
 
 
 # ── rendering: no database ────────────────────────────────────────────────────────────────────────
@@ -63,7 +67,7 @@ def draft_created(
         content_hash=change.content_hash,
         published_at=published_at,
     )
-    return Draft(change, post)
+    return Draft(change, post, is_short=lacks_pictures(services, site, change.entry, pictures or {}))
 
 
 def draft_edited(
@@ -79,10 +83,8 @@ def draft_edited(
     """Render an edited entry; its post keeps its id and the moment it was published."""
     unsent = known.state in (PostState.SCHEDULED, PostState.HELD)
     published_at = (change.entry.published_at or now) if unsent else known.published_at
-    updated_at = known.updated_at
-    if not unsent and not change.quiet:
-        # Strictly later than before, in whole seconds: Mastodon ignores any other edit.
-        updated_at = max(now, (known.updated_at or published_at) + timedelta(seconds=1))
+    is_news = not unsent and not change.quiet
+    updated_at = _later(known.updated_at or published_at, now) if is_news else known.updated_at
     post = Post(
         site=site,
         id=known.id,
@@ -102,7 +104,20 @@ def draft_edited(
         published_at=published_at,
         updated_at=updated_at,
     )
-    return Draft(change, post, known)
+    return Draft(change, post, known, lacks_pictures(services, site, change.entry, pictures or {}))
+
+
+def as_news(post: Post, *, now: datetime) -> Post:
+    """Stamp a post as edited now."""
+    updated_at = _later(post.updated_at or post.published_at, now)
+    return replace(
+        post, updated_at=updated_at, note={**post.note, "updated": documents.timestamp(updated_at)}
+    )
+
+
+def _later(before: datetime, now: datetime) -> datetime:
+    """Return an edit's `updated`: later than before, in whole seconds, as Mastodon ignores any other edit."""
+    return max(now, before + timedelta(seconds=1))
 
 
 def describe(post: Post) -> str:
@@ -113,11 +128,23 @@ def describe(post: Post) -> str:
 # ── committing: one transaction ───────────────────────────────────────────────────────────────────
 
 
-def commit(tx: Tx, services: Services, draft: Draft, source_id: int, *, now: datetime) -> int:
-    """Store a draft with its activity and deliveries; return how many deliveries it made."""
+def commit(
+    tx: Tx,
+    services: Services,
+    draft: Draft,
+    source_id: int,
+    *,
+    pictures_are_news: bool = False,
+    now: datetime,
+) -> int:
+    """Store a draft with its activity and deliveries; return how many deliveries it made.
+
+    `pictures_are_news`: followers are told of an edit that only exchanges a picture.
+    """
     if isinstance(draft.change, Created):
         return _commit_created(tx, services, draft, draft.change, source_id, now=now)
-    return _commit_edited(tx, services, draft, draft.change, now=now)
+    _commit_edited(tx, services, draft, draft.change, pictures_are_news=pictures_are_news, now=now)
+    return 0
 
 
 def _commit_created(
@@ -137,6 +164,7 @@ def _commit_created(
     pk = posts.add(tx, new, now=now)
     if pk is None:
         return 0  # another source of the site brought the same entry first
+    looks.plan(tx, pk, next_look(now, now) if draft.is_short else None)
     if post.state is PostState.HELD:
         reason = change.held or Reason.ASKED
         holds.add(tx, NewHold(post.site, source_id, pk, holds.NEW, reason), now=now)
@@ -162,24 +190,46 @@ def _announce(tx: Tx, services: Services, post: Post, pk: int, *, now: datetime)
     return sent
 
 
-def _commit_edited(tx: Tx, services: Services, draft: Draft, change: Edited, *, now: datetime) -> int:
+def _commit_edited(
+    tx: Tx, services: Services, draft: Draft, change: Edited, *, pictures_are_news: bool, now: datetime
+) -> None:
     """Serve the new content at once; followers are told when it has stood for a while."""
     known, post = draft.known, draft.post
     assert known is not None
+    shows_news = change.quiet and pictures_are_news and _shows_news(tx, draft, known)
+    if shows_news:
+        post = as_news(post, now=now)
     pinned = change.entry.controls.pinned
     stored = entries.to_stored(change.entry)
     posts.revise(tx, known.pk, post, stored, text_hash=change.text_hash, pinned=pinned, now=now)
     posts.name(tx, post.site, known.pk, change.keys)
+    looks.plan(tx, known.pk, next_look(now, now) if draft.is_short else None)
     holds.drop(tx, known.pk, holds.EDIT, now=now)
     identity.touch(tx)
+    if shows_news:
+        edits.forget_sent(tx, known.pk)
+    if shows_news or not change.quiet:
+        plan_update(tx, services, post, known.pk, now=now)
+    elif _is_told_about(tx, services, post):
+        deliveries.merge_into_create(tx, _create(services, post, known.pk), now=now)
+
+
+def _shows_news(tx: Tx, draft: Draft, known: KnownPost) -> bool:
+    """Say whether a picture was exchanged, and not by a site that does so at every turn."""
+    before = posts.find(tx, draft.post.site, draft.post.id)
+    if before is None or draft.is_short or not shows_others(before.note, draft.post.note):
+        return False
+    sent, _ = edits.history(tx, known.pk)
+    return sent < MOST_PICTURE_UPDATES
+
+
+def plan_update(tx: Tx, services: Services, post: Post, pk: int, *, now: datetime) -> None:
+    """Have followers told of a post as it is now: by its Create if that waits, else once it has stood."""
     if not _is_told_about(tx, services, post):
-        return 0
-    deliveries.merge_into_create(tx, _create(services, post, known.pk), now=now)
-    if not change.quiet:
-        sent, sent_at = edits.history(tx, known.pk)
-        stands = services.config.polling.edit_delay
-        edits.plan(tx, known.pk, update_due_at(now, sent_at, sent, stands=stands))
-    return 0
+        return
+    deliveries.merge_into_create(tx, _create(services, post, pk), now=now)
+    sent, sent_at = edits.history(tx, pk)
+    edits.plan(tx, pk, update_due_at(now, sent_at, sent, stands=services.config.polling.edit_delay))
 
 
 def _is_told_about(tx: Tx, services: Services, post: Post) -> bool:
@@ -214,6 +264,7 @@ def publish_now(tx: Tx, services: Services, post: Post, *, now: datetime) -> int
     note = {**post.note, "published": documents.timestamp(published_at)}
     due = replace(post, state=PostState.PUBLISHED, published_at=published_at, note=note)
     posts.release(tx, pk, due)
+    looks.plan(tx, pk, next_look(now, now))
     holds.drop(tx, pk, holds.NEW, now=now)
     identity.touch(tx)
     return _announce(tx, services, due, pk, now=now)

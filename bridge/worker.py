@@ -21,6 +21,7 @@ from bridge.net import Client
 from bridge.poll import Poller
 from bridge.publish import announce_profile
 from bridge.receive import Receiver, Registrar
+from bridge.secondlook import SecondLooker
 from bridge.services import Services
 from bridge.store import deliveries, identity, inbox, remote, subscriptions
 from bridge.subscribe import Subscriber
@@ -53,6 +54,7 @@ class Worker:
         self._poller = Poller(services, client, at_home=at_home)
         self._subscriber = Subscriber(services, client, self._poller)
         self._asker = PageAsker(services, client)
+        self._looker = SecondLooker(services, client, fetcher)
         self._deliverer = Deliverer(services, client)
         self._receiver = Receiver(services, fetcher)
         self._registrar = Registrar(services, fetcher)
@@ -72,6 +74,7 @@ class Worker:
             ("watch folders", self._watch, self._services.config.polling.folder_interval),
             ("publish what is due", self._in_thread(self._poller.publish_due), TICK * 2),
             ("ask missing pages", lambda: self._asker.run(stop), TICK * 20),
+            ("look at pictures again", lambda: self._looker.run(stop), TICK * 20),
             ("heartbeat", self._in_thread(self._beat), HEARTBEAT),
             ("housekeeping", self._in_thread(self._keep_house), HOUSEKEEPING),
         ]

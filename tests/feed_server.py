@@ -24,7 +24,7 @@ class Item:
 
 @dataclass
 class Blog:
-    """A blog; `raw` is served instead of the items, `status` instead of everything."""
+    """A blog; `raw` is served instead of the items, `status` instead of everything, `pages` by path."""
 
     network: Network
     items: list[Item] = field(default_factory=list)
@@ -34,6 +34,7 @@ class Blog:
     headers: dict[str, str] = field(default_factory=dict)
     moved_to: str = ""  # the path everything else redirects to for good
     conditional: bool = True
+    pages: dict[str, Reply] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -57,6 +58,8 @@ class Blog:
         self.requests.append(request)
         if self.status != 200:
             return Reply(self.status, headers=self.headers)
+        if request.path in self.pages:
+            return self.pages[request.path]
         if self.moved_to and request.path != self.moved_to:
             return Reply(308, headers={"Location": self.moved_to})
         body = self.raw if self.raw is not None else self._rss()

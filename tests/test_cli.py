@@ -5,7 +5,7 @@ import logging
 import re
 import socket
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -185,6 +185,19 @@ def test_status_says_why_a_follow_is_not_answered_yet(lab: Lab, ask) -> None:
     shown = ask("status")
     assert f"a Follow from {alice.peer.netloc} waits: {alice.id} answered 503" in shown
     assert "Arrivals waiting: 1" in shown
+
+
+def test_status_says_what_followers_do_not_see_yet(lab: Lab, ask) -> None:
+    follower(lab)
+    lab.publish("Fresh buns")
+    lab.blog.items[0].text = "Other words."
+    lab.blog.post("Old news", date=lab.clock.now() - timedelta(days=90))
+    lab.blog.post("Soon", date=lab.clock.now() + timedelta(days=3))
+    lab.poll()
+    shown = ask("status")
+    assert "Held for your word: 1 (bridge holds)." in shown
+    assert f"Scheduled: 1, the next for {lab.clock.now() + timedelta(days=3):%d %b %Y %H:%M} UTC." in shown
+    assert "Edits that go out once they have stood for a while: 1." in shown
 
 
 def test_status_for_scripts_is_json(lab: Lab, ask) -> None:

@@ -117,8 +117,14 @@ def test_scheduled_posts_come_earliest_first_and_so_many_at_a_time(cafe, clock):
         for number in (3, 1, 2):
             due_at = clock.now() + number * MINUTE
             add_post(tx, f"p{number}", state=PostState.SCHEDULED, published_at=due_at, now=clock.now())
+        assert posts.to_come(tx) == (3, clock.now() + MINUTE)
         found = posts.scheduled(tx, now=clock.tick(5 * MINUTE), limit=2)
     assert [one.id for one in found] == ["p1", "p2"]
+
+
+def test_nothing_is_to_come_when_nothing_is_scheduled(cafe):
+    with cafe.read() as tx:
+        assert posts.to_come(tx) == (0, None)
 
 
 def test_visible_posts_are_listed_newest_first_page_by_page(cafe, clock):

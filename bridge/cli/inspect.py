@@ -12,7 +12,9 @@ from bridge.cli.settings import Settings
 from bridge.services import Services
 from bridge.store import (
     deliveries,
+    edits,
     followers,
+    holds,
     identity,
     inbox,
     interactions,
@@ -39,6 +41,7 @@ def status(settings: Settings, as_json: bool) -> None:
 
 def _gather(services: Services) -> dict[str, Any]:
     with services.store.read() as tx:
+        scheduled, next_post_at = posts.to_come(tx)
         return {
             "base_url": services.config.base_url,
             "worker_seen_at": identity.heartbeats(tx).get("worker"),
@@ -55,6 +58,10 @@ def _gather(services: Services) -> dict[str, Any]:
             ],
             "sources": [dataclasses.asdict(source) for source in sources.all_sources(tx)],
             "subscriptions": [_about(one) for one in subscriptions.listing(tx)],
+            "held": holds.count(tx),
+            "scheduled": scheduled,
+            "next_post_at": next_post_at,
+            "waiting_edits": edits.waiting(tx),
             "deliveries": {state.value: number for state, number in deliveries.counts(tx).items()},
             "next_delivery_at": deliveries.next_due(tx),
             "failing_servers": [dataclasses.asdict(peer) for peer in peers.failing(tx)],
@@ -86,6 +93,8 @@ def _print(services: Services, found: dict[str, Any]) -> None:
         for s in found["sources"]
     ]
     print_table(("site", "source", "where", "last read", "next look"), rows, empty="No sources.")
+    say("")
+    _print_waiting(found)
     _print_trouble(found)
 
 
@@ -93,8 +102,17 @@ def _ahead(moment: datetime, now: datetime) -> str:
     return ago(moment, now) if moment > now else "now"
 
 
+def _print_waiting(found: dict[str, Any]) -> None:
+    """Say what readers of the site see and followers do not yet."""
+    if found["held"]:
+        say(f"Held for your word: {found['held']} (bridge holds).", style="yellow")
+    if found["scheduled"]:
+        say(f"Scheduled: {found['scheduled']}, the next for {found['next_post_at']:%d %b %Y %H:%M} UTC.")
+    if found["waiting_edits"]:
+        say(f"Edits that go out once they have stood for a while: {found['waiting_edits']}.")
+
+
 def _print_trouble(found: dict[str, Any]) -> None:
-    say("")
     counts = found["deliveries"]
     say(
         f"Deliveries: {counts.get('pending', 0)} waiting, {counts.get('delivered', 0)} delivered, "

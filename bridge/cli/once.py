@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import click
 
@@ -15,6 +16,8 @@ from bridge.poll import Poller
 from bridge.services import Services
 from bridge.store import deliveries, sources
 from bridge.worker import stop_on_signals
+
+_T = TypeVar("_T")
 
 
 @click.command()
@@ -35,7 +38,7 @@ def poll(settings: Settings, site: str | None) -> None:
     with services.store.write() as tx:
         sources.make_due(tx, wanted, now=services.now())
     with console().status("Looking at the sources …"):
-        polled = _run(services, once)
+        polled = run_once(services, once)
     say(f"Looked at {polled} sources.")
     _report_sources(services, wanted)
 
@@ -53,15 +56,17 @@ def deliver(settings: Settings) -> None:
         return await Deliverer(services, client).drain(stop)
 
     with console().status("Delivering …"):
-        tried = _run(services, once)
+        tried = run_once(services, once)
     with services.store.read() as tx:
         counts = deliveries.counts(tx)
     waiting = counts.get(DeliveryState.PENDING, 0)
     say(f"Tried {tried} deliveries; {waiting} wait for another attempt.")
 
 
-def _run(services: Services, once: Callable[[Client, asyncio.Event], Awaitable[int]]) -> int:
-    async def go() -> int:
+def run_once(services: Services, once: Callable[[Client, asyncio.Event], Awaitable[_T]]) -> _T:
+    """Do something that needs the network, until it is done or Ctrl-C."""
+
+    async def go() -> _T:
         stop = stop_on_signals()
         async with Client(services.user_agent, services.reach, now=services.now) as client:
             return await once(client, stop)

@@ -6,11 +6,13 @@ import click
 
 from bridge import publish as publishing
 from bridge.changes import canonical_link
-from bridge.cli.output import say
+from bridge.cli.once import run_once
+from bridge.cli.output import console, say
 from bridge.cli.settings import Settings
 from bridge.config import FolderSource
 from bridge.errors import StoreError
 from bridge.model import Post, PostState
+from bridge.secondlook import SecondLooker
 from bridge.services import Services
 from bridge.store import posts
 
@@ -34,7 +36,10 @@ def publish(settings: Settings, what: str) -> None:
             else "its id cannot come back"
         )
         raise StoreError(f"{what} was {post.state} already; {hint}.")
+    with console().status("Looking at its pictures …"):
+        run_once(services, lambda client, _: SecondLooker(services, client).look_now(post))
     with services.store.write() as tx:
+        post = posts.find(tx, post.site, post.id) or post
         sent = publishing.publish_now(tx, services, post, now=services.now())
     say(f"On its way to {sent} inboxes: {publishing.describe(post)}")
 

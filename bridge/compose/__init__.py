@@ -2,11 +2,12 @@
 
 from bridge.compose.kinds import Kind, kind_of
 from bridge.compose.mentions import Mentioned, find_mentions
-from bridge.compose.note import compose_note, wanted_pictures
-from bridge.compose.pictures import MAX_IMAGES, Checked, choose_pictures, without_alt
+from bridge.compose.note import compose_note, lacks_pictures, wanted_pictures
+from bridge.compose.pictures import MAX_IMAGES, PAGE, Checked, choose_pictures, without_alt
 
 __all__ = [
     "MAX_IMAGES",
+    "PAGE",
     "Checked",
     "Kind",
     "Mentioned",
@@ -14,6 +15,7 @@ __all__ = [
     "compose_note",
     "find_mentions",
     "kind_of",
+    "lacks_pictures",
     "wanted_pictures",
     "without_alt",
 ]

@@ -12,7 +12,7 @@ from bridge.compose import template
 from bridge.compose.body import Body, body_of, files_html
 from bridge.compose.kinds import Kind, kind_of, playable, title_of
 from bridge.compose.mentions import Mentioned, link_mentions
-from bridge.compose.pictures import MAX_IMAGES, Checked, carries_pictures, choose_pictures
+from bridge.compose.pictures import MAX_IMAGES, PAGE, Checked, carries_pictures, choose_pictures
 from bridge.compose.tags import hashtags_of
 from bridge.config import SiteConfig
 from bridge.model import Enclosure, Entry, Image
@@ -117,13 +117,23 @@ def wanted_pictures(services: Services, site: str, entry: Entry) -> tuple[Image,
     return _pictures(entry, kind_of(entry, found), config, found, None, article=article)
 
 
+def lacks_pictures(services: Services, site: str, entry: Entry, checked: Checked) -> bool:
+    """Say whether an entry's post shows fewer pictures than it would if all of them could be seen."""
+    if None not in checked.values():
+        return False
+    wanted = wanted_pictures(services, site, entry)
+    seen = sum(checked.get(image.url, image) is not None for image in wanted)
+    return seen < min(len(wanted), MAX_IMAGES)
+
+
 def _attachments(
     entry: Entry, kind: Kind, config: SiteConfig, found: NoteHtml, checked: Checked | None, *, article: bool
 ) -> tuple[Image | Enclosure, ...]:
     """Return what is shown below the words: a player, pictures, or nothing, which leaves room for a card."""
     if player := playable(entry):
         return (player,)  # alone: Mastodon shows no player among pictures
-    return _pictures(entry, kind, config, found, checked, article=article)[:MAX_IMAGES]
+    pictures = _pictures(entry, kind, config, found, checked, article=article)
+    return tuple(image for image in pictures if image.media_type != PAGE)[:MAX_IMAGES]
 
 
 def _pictures(
@@ -131,7 +141,7 @@ def _pictures(
 ) -> tuple[Image, ...]:
     if playable(entry) or not carries_pictures(entry, kind, config, article=article):
         return ()
-    return choose_pictures(entry, found.images, checked)
+    return choose_pictures(entry, found.images, checked, page_image=config.page_image)
 
 
 def _parts(

@@ -24,22 +24,30 @@ _SIZE_ASKED = re.compile(r"(?:^|&)(?:w|h|s|width|height|size|resize|fit)=")
 _PHOTON = re.compile(r"^i[0-9]\.wp\.com/")  # WordPress's own copy: the original's address follows
 _FILE = re.compile(r"\.(?:jpe?g|png|gif|webp|avif|heic)$", re.IGNORECASE)
 
+PAGE = "text/html"
+"""The type of a picture of which only the page that names it is known."""
+
 Checked = Mapping[str, Image | None]
-"""What is known of pictures by their URL: what to show instead, or `None` for one that cannot be fetched."""
+"""What is known of pictures by their URL: what to show instead, or `None` for one that cannot be fetched.
+Under a page's URL it is about the picture that the page names."""
 
 
 def choose_pictures(
-    entry: Entry, in_text: Iterable[Image], checked: Checked | None = None
+    entry: Entry, in_text: Iterable[Image], checked: Checked | None = None, *, page_image: bool = False
 ) -> tuple[Image, ...]:
     """Return all pictures of an entry, its own before those in its text, each once and in its largest size.
 
     Alternative texts come from whichever copy has one. More than servers show may be left: see `MAX_IMAGES`.
+    With `page_image` an entry without any is left the one that its page names, of type `PAGE` until it is
+    known.
     """
     found: dict[str, Image] = {}
     for image in (*entry.images, *in_text):
         if not _counts_readers(image):
             name = _name(image.url)
             found[name] = _better(found[name], image) if name in found else image
+    if page_image and not found and entry.link:
+        found[entry.link] = Image(entry.link, media_type=PAGE)
     known = checked or {}
     looked_up = ((image, known.get(image.url, image)) for image in found.values())
     return tuple(replace(now, alt=before.alt or now.alt) for before, now in looked_up if now is not None)

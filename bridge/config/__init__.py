@@ -1,6 +1,7 @@
 """config.toml and the environment as one frozen `Config`, or a `ConfigError` that says what to change."""
 
 from bridge.config.load import load_config
+from bridge.config.local import local
 from bridge.config.models import (
     Config,
     DeliveryConfig,
@@ -11,7 +12,6 @@ from bridge.config.models import (
     ServerConfig,
     SiteConfig,
     Source,
-    local,
 )
 
 __all__ = [

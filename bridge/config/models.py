@@ -259,6 +259,11 @@ class SiteConfig(Table):
     page. `"auto"`: the card for text that has a page of its own, the pictures for photo posts, posts
     without a title, whole texts, and pages that the bridge shows itself."""
 
+    page_image: bool = False
+    """Whether a post without a picture of its own carries the one that its page names for preview cards
+    (`og:image`), where posts carry pictures at all: see `images`. Leave it off if that is the same logo on
+    every page."""
+
     max_hashtags: int = Field(default=5, ge=0, le=20)
     """How many hashtags a post has at most."""
 
@@ -353,45 +358,12 @@ class Config(Table):
 
     @model_validator(mode="after")
     def _introduce_sites(self) -> Self:
-        _tell_sites_where_they_are(self)
+        tell_sites_where_they_are(self)
         return self
 
 
-def _tell_sites_where_they_are(config: Config) -> None:
+def tell_sites_where_they_are(config: Config) -> None:
+    """Let every site know its key and its layout, which no table of its own says."""
     for key, site in config.sites.items():
         site._key = key
         site._layout = "same-host" if site.domain == config.host else "split"
-
-
-def local(config: Config, port: int, data: Path) -> Config:
-    """Move a config to ``http://localhost:PORT``, for a demo that touches nothing of the real one.
-
-    Sites keep their keys and sources; their handles move to ``localhost:PORT`` (named by key where two
-    would become the same), and the SQLite database lives in `data`. Whoever watches a demo does not want to
-    wait: folders are looked at every second, edits go out at once, and every follower is let in.
-    """
-    users = [site.user for site in config.sites.values()]
-    distinct = len(set(users)) == len(users)
-    sites = {
-        key: site.model_copy(
-            update={
-                "handle": f"@{site.user if distinct else key}@localhost:{port}",
-                "approve_followers": False,
-            }
-        )
-        for key, site in config.sites.items()
-    }
-    soon = {"folder_interval": timedelta(seconds=1), "edit_delay": timedelta()}
-    data = data.resolve()
-    moved = config.model_copy(
-        update={
-            "base_url": f"http://localhost:{port}",
-            "data": data,
-            "database": sqlite_in(data),
-            "server": ServerConfig(host="127.0.0.1", port=port),
-            "polling": config.polling.model_copy(update=soon),
-            "sites": MappingProxyType(sites),
-        }
-    )
-    _tell_sites_where_they_are(moved)
-    return moved

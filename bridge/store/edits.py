@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.engine import RowMapping
 
 from bridge.model import Post, PostState
@@ -34,6 +34,11 @@ def was_sent(tx: Tx, pk: int) -> None:
     tx.execute(update(_table).where(_columns.pk == pk).values(sent_hash=_columns.text_hash))
 
 
+def forget_sent(tx: Tx, pk: int) -> None:
+    """Record that a post differs from what followers were sent, though its text may not."""
+    tx.execute(update(_table).where(_columns.pk == pk).values(sent_hash=None))
+
+
 def plan(tx: Tx, pk: int, due_at: datetime | None) -> None:
     """Say when a post's edit goes out; `None`: it does not."""
     tx.execute(update(_table).where(_columns.pk == pk).values(edit_due_at=due_at))
@@ -43,6 +48,11 @@ def due(tx: Tx, *, now: datetime, limit: int = 50) -> list[DueEdit]:
     """Return the edits whose time has come."""
     query = select(_table).where(_columns.edit_due_at <= now).order_by(_columns.edit_due_at).limit(limit)
     return [_due_edit(row._mapping) for row in tx.execute(query)]
+
+
+def waiting(tx: Tx) -> int:
+    """Return how many edits wait until they have stood long enough."""
+    return tx.scalar(select(func.count()).where(_columns.edit_due_at.is_not(None))) or 0
 
 
 def sent(tx: Tx, pk: int, *, now: datetime) -> None:

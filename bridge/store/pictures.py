@@ -21,7 +21,10 @@ GOOD, BAD = "good", "bad"
 
 @dataclass(frozen=True, slots=True)
 class Viewed:
-    """What we saw of a picture. `file`: our copy, which the rest is about; `error`: why nobody can see it."""
+    """What we saw of a picture. `file`: our copy, which the rest is about; `error`: why nobody can see it.
+
+    Where `url` is a page, `address` and `alt` are those of the picture it names for its preview card.
+    """
 
     url: str
     media_type: str | None = None
@@ -31,6 +34,8 @@ class Viewed:
     file: str | None = None
     error: str | None = None
     looked_at: datetime | None = None
+    address: str | None = None
+    alt: str | None = None
 
 
 def known(tx: Tx, urls: Collection[str]) -> list[Viewed]:

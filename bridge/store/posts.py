@@ -177,7 +177,7 @@ def release(tx: Tx, pk: int, post: Post) -> None:
 
 def bury(tx: Tx, pk: int, *, state: PostState = PostState.DELETED, now: datetime) -> None:
     """Make a post a tombstone: its id answers 410 from now on and is never used again."""
-    values = {"state": state, "deleted_at": now, "edit_due_at": None, "check_at": None}
+    values = {"state": state, "deleted_at": now, "edit_due_at": None, "check_at": None, "look_at": None}
     tx.execute(update(_table).where(_columns.pk == pk).values(values))
 
 
@@ -222,6 +222,13 @@ def scheduled(tx: Tx, *, now: datetime, limit: int = 20) -> list[Post]:
     """Return posts whose future date has come."""
     query = select(_table).where(_columns.state == PostState.SCHEDULED, _columns.published_at <= now)
     return [_post(row._mapping) for row in tx.execute(query.order_by(_columns.published_at).limit(limit))]
+
+
+def to_come(tx: Tx) -> tuple[int, datetime | None]:
+    """Return how many posts are scheduled, and when the first of them is due."""
+    query = select(func.count(), func.min(_columns.published_at)).where(_columns.state == PostState.SCHEDULED)
+    number, first = tx.execute(query).one()
+    return number, first
 
 
 def featured(tx: Tx, site: str, *, limit: int) -> list[Post]:

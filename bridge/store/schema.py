@@ -154,9 +154,11 @@ posts = Table(
     Column("check_at", Moment),
     Column("misses", Integer, nullable=False, server_default=text("0")),
     Column("pinned", Boolean, nullable=False, server_default=false()),
+    Column("look_at", Moment),  # when its pictures are looked at again: some could not be seen
     UniqueConstraint("site", "id"),
     Index("ix_posts_edit_due", "edit_due_at"),
     Index("ix_posts_check", "check_at"),
+    Index("ix_posts_look", "look_at"),
     Index("ix_posts_listing", "site", "state", "published_at"),
     Index("ix_posts_page", "id"),
 )
@@ -217,7 +219,7 @@ pushes = Table(
 pictures = Table(
     "pictures",
     metadata,
-    Column("url", Text, primary_key=True),  # where the site has it
+    Column("url", Text, primary_key=True),  # where the site has it, or the page that names it
     Column("state", String, nullable=False),  # good, bad
     Column("media_type", String),
     Column("width", Integer),
@@ -226,6 +228,8 @@ pictures = Table(
     Column("file", String),  # our own copy, where servers could not read the original
     Column("error", Text),
     Column("looked_at", Moment, nullable=False),
+    Column("address", Text),  # where it is, if a page named it
+    Column("alt", Text),  # what that page says of it
 )
 
 # ── news on its way ───────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,103 @@
+"""Second looks: pictures that could not be seen when their post went out are added once they can be.
+
+A folder is often read before its site is built, and servers have bad minutes: for a day somebody looks again,
+and followers are told as of any edit.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bridge.changes import Edited
+from bridge.fetch import Fetcher
+from bridge.lookat import Viewer
+from bridge.mentions import find_people
+from bridge.model import Post
+from bridge.net import Client
+from bridge.pictured import next_look, shows_others
+from bridge.publish import Draft, as_news, draft_edited, plan_update
+from bridge.pump import Stop, pump
+from bridge.services import Services
+from bridge.store import Tx, edits, identity, looks, posts
+from bridge.store.looks import DueLook
+
+log = logging.getLogger(__name__)
+
+SLOTS = 2
+LEASE = timedelta(minutes=2)  # a look takes twenty seconds at most
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A post as it looks after a second look, and when the next one is: `None` when there is none."""
+
+    due: DueLook
+    draft: Draft
+    look_at: datetime | None
+
+
+class SecondLooker:
+    """Looks again for one worker process."""
+
+    def __init__(self, services: Services, client: Client, fetcher: Fetcher | None = None) -> None:
+        self._services = services
+        self._fetcher = fetcher or Fetcher(services, client)
+        self._viewer = Viewer(services, client)
+
+    async def run(self, stop: Stop) -> int:
+        """Look at the pictures of every post that is due; return how many posts."""
+        return await pump(self._claim, self._look, self._settle, slots=SLOTS, stop=stop)
+
+    def _claim(self, room: int) -> list[DueLook]:
+        now = self._services.now()
+        with self._services.store.read() as tx:
+            if not looks.any_due(tx, now=now):
+                return []
+        with self._services.store.write() as tx:
+            return looks.claim_due(tx, room, until=now + LEASE, now=now)
+
+    async def _look(self, due: DueLook) -> Looked:
+        site, now = due.post.site, self._services.now()
+        views = await self._viewer.look(site, [due.entry])
+        people = await find_people(self._services, self._fetcher, site, [due.entry])
+        known = due.known
+        same = Edited(known.pk, due.entry, (), known.content_hash, known.text_hash, quiet=True)
+        draft = draft_edited(self._services, site, same, known, views.pictures, people, now=now)
+        return Looked(due, draft, next_look(due.since, now) if draft.is_short else None)
+
+    async def look_now(self, post: Post) -> None:
+        """Look at one post's pictures now, because it is about to be sent."""
+        with self._services.store.write() as tx:
+            pk = posts.row_of(tx, post.site, post.id)
+            assert pk is not None
+            due = looks.now_at(tx, pk, until=self._services.now() + LEASE)
+        self._settle([await self._look(due)])
+
+    def _settle(self, looked: Sequence[Looked]) -> None:
+        with self._services.store.write() as tx:
+            for one in looked:
+                self._settle_one(tx, one)
+
+    def _settle_one(self, tx: Tx, looked: Looked) -> None:
+        before, now = looked.due.post, self._services.now()
+        current = posts.find(tx, before.site, before.id)
+        if current is None or (current.content_hash, current.state) != (before.content_hash, before.state):
+            return  # it was edited or deleted meanwhile, and whoever did that looked for themselves
+        looks.plan(tx, looked.due.known.pk, looked.look_at)
+        _show(tx, self._services, looked.due, looked.draft.post, now=now)
+
+
+def _show(tx: Tx, services: Services, due: DueLook, post: Post, *, now: datetime) -> None:
+    """Serve a post with what its pictures are now, and tell its followers if those are not what they were."""
+    if post.note.get("attachment") == due.post.note.get("attachment"):
+        return
+    is_news = shows_others(due.post.note, post.note)
+    if is_news:
+        post = as_news(post, now=now)
+        edits.forget_sent(tx, due.known.pk)
+    looks.redraw(tx, due.known.pk, post)
+    identity.touch(tx)
+    if is_news:
+        plan_update(tx, services, post, due.known.pk, now=now)
+        log.info("%s shows pictures now that could not be seen before", post.page_url or post.id)
