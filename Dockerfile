@@ -13,10 +13,13 @@ WORKDIR /src
 RUN python -m venv /opt/fedibridge
 ENV PATH=/opt/fedibridge/bin:$PATH
 
+# HEIC=1 adds pillow-heif, which reads iPhones' photos and comes with x265, under the GPL.
+ARG HEIC=
 # The libraries change seldom: a layer of their own, so that a change of our code does not fetch them again.
 COPY requirements.lock requirements-dev.lock ./
 RUN sed -n '/^setuptools==/,/^ *# via/p' requirements-dev.lock > build.lock \
-    && pip install --no-compile --require-hashes --only-binary=:all: -r requirements.lock \
+    && sed -n "${HEIC:+/^pillow-heif==/,/^ *# via/p}" requirements-dev.lock > heic.lock \
+    && pip install --no-compile --require-hashes --only-binary=:all: -r requirements.lock -r heic.lock \
     && pip install --no-compile --require-hashes --only-binary=:all: --target /build-tools -r build.lock
 
 COPY pyproject.toml README.md LICENSE ./

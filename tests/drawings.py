@@ -72,6 +72,29 @@ def gif_bomb() -> bytes:
     return bytes(body)
 
 
+def heic(
+    width: int = 64, height: int = 48, *, image: Image.Image | None = None, bits: int = 8, **options
+) -> bytes:
+    """Take a HEIC as phones do; `tile_size` cuts it into tiles."""
+    import pillow_heif
+
+    image = image or drawing(width, height)
+    if bits > 8:
+        deep = b"".join((value << 8).to_bytes(2, "little") for value in image.tobytes())
+        file = pillow_heif.from_bytes(f"{image.mode};16", image.size, deep)
+    else:
+        file = pillow_heif.from_pillow(image)
+    packed = BytesIO()
+    file.save(packed, quality=90, enc_params={"preset": "ultrafast"}, **options)
+    return packed.getvalue()
+
+
+def heic_bomb() -> bytes:
+    """Return a HEIC that promises 16,000 pixels a side."""
+    said, promised = (b"ispe\0\0\0\0" + struct.pack(">II", side, side) for side in (64, 16_000))
+    return heic(64, 64).replace(said, promised)
+
+
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 64
-SVG = b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+SVG = b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"><foreignObject/></svg>'
 HTML = b"<!DOCTYPE html>\n<html><title>Log in</title></html>"

@@ -390,6 +390,13 @@ def test_what_is_known_of_a_picture_is_used_and_what_cannot_be_fetched_left_out(
     ]
 
 
+def test_what_nobody_shows_as_it_is_waits_until_somebody_made_a_copy() -> None:
+    drawing, photo = Image(f"{SITE}/week.svg?v=1"), Image(f"{SITE}/IMG_7424.HEIC")
+    entry = replace(BUNS, images=(drawing, photo, CAT))
+    assert choose_pictures(entry, (), {}) == (CAT,)
+    assert choose_pictures(entry, ()) == (drawing, photo, CAT)  # which are to be looked at
+
+
 def test_pictures_without_a_description_are_counted() -> None:
     assert without_alt([CAT, Image("https://cafe.example/dog.jpg")]) == 1
 

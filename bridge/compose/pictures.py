@@ -22,7 +22,8 @@ _COUNTERS = (
 _SIZE = re.compile(r"-(?:\d{2,5}x\d{2,5}|scaled)(?=\.\w{3,4}$)|@[23]x(?=\.\w{3,4}$)")
 _SIZE_ASKED = re.compile(r"(?:^|&)(?:w|h|s|width|height|size|resize|fit)=")
 _PHOTON = re.compile(r"^i[0-9]\.wp\.com/")  # WordPress's own copy: the original's address follows
-_FILE = re.compile(r"\.(?:jpe?g|png|gif|webp|avif|heic)$", re.IGNORECASE)
+_FILE = re.compile(r"\.(?:jpe?g|png|gif|webp|avif|hei[cf]|svg)$", re.IGNORECASE)
+_NEEDS_COPY = re.compile(r"\.(?:hei[cf]|svg)$", re.IGNORECASE)  # nobody shows them as they are
 
 PAGE = "text/html"
 """The type of a picture of which only the page that names it is known."""
@@ -48,9 +49,17 @@ def choose_pictures(
             found[name] = _better(found[name], image) if name in found else image
     if page_image and not found and entry.link:
         found[entry.link] = Image(entry.link, media_type=PAGE)
-    known = checked or {}
-    looked_up = ((image, known.get(image.url, image)) for image in found.values())
+    looked_up = ((image, _as_checked(image, checked)) for image in found.values())
     return tuple(replace(now, alt=before.alt or now.alt) for before, now in looked_up if now is not None)
+
+
+def _as_checked(image: Image, checked: Checked | None) -> Image | None:
+    """Return what is to be shown of a picture; one that nobody looked at as it is, if it can be shown so."""
+    if checked is None:
+        return image
+    if image.url in checked:
+        return checked[image.url]
+    return None if _NEEDS_COPY.search(urlsplit(image.url).path) else image
 
 
 def without_alt(images: Sequence[Image]) -> int:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import bridge
 from bridge.errors import BadPicture
-from bridge.pictures.examine import Examined, check_kind
+from bridge.pictures.examine import Examined
+from bridge.pictures.opening import check_kind
 
 SECONDS = 15.0
 MAX_ANSWER = 16 * 1024 * 1024  # bytes
@@ -36,12 +37,13 @@ async def examine_apart(body: bytes, *, at_home: bool = False, seconds: float = 
     try:
         async with asyncio.timeout(seconds):
             answer = await _ask(process, body)
+            await process.wait()
     except TimeoutError:
         raise BadPicture(f"it takes more than {seconds:g} s to be unpacked") from None
     finally:
-        with contextlib.suppress(ProcessLookupError):
+        if process.returncode is None:  # signals are for the living: asyncio warns of one to the dead
             process.kill()
-        await process.wait()
+            await process.wait()
     return _read(answer)
 
 
@@ -59,14 +61,16 @@ async def _ask(process: asyncio.subprocess.Process, body: bytes) -> bytes:
         await process.stdin.drain()
     process.stdin.close()
     answer = bytearray()
-    while len(answer) <= MAX_ANSWER and (chunk := await process.stdout.read(_CHUNK)):
+    while chunk := await process.stdout.read(_CHUNK):
         answer += chunk
+        if len(answer) > MAX_ANSWER:
+            raise BadPicture("its copy is too large")
     return bytes(answer)
 
 
 def _read(answer: bytes) -> Examined:
     line, newline, copy = answer.partition(b"\n")
-    if not newline or len(answer) > MAX_ANSWER:
+    if not newline:
         raise BadPicture("it needs too much memory or time to be unpacked")
     said = json.loads(line)
     if "error" in said:

@@ -1,7 +1,6 @@
 """Looks at a picture's pixels, and makes a copy where servers could not show the original.
 
 Whoever wrote the bytes may want to hurt the reader: call this in a process of its own, see `examine_apart`.
-Pillow is imported when it is needed, which is only there.
 """
 
 from dataclasses import dataclass
@@ -10,43 +9,22 @@ from typing import TYPE_CHECKING
 
 from bridge.errors import BadPicture
 from bridge.pictures.blurhash import blurhash
+from bridge.pictures.opening import DAMAGED, FORMATS, SVG, check_kind, open_picture
 from bridge.pictures.sniff import sniff
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_BYTES = 8 * 1024 * 1024  # of what others are to fetch
-MAX_PIXELS = 33_177_600  # as many as Mastodon takes; unpacked they need up to 500 MB
-MAX_JPEG_PIXELS = 100_000_000  # which can be unpacked smaller than they are
 MAX_SIDE = 4096  # pixels; servers shrink anything larger, after all of them fetched it
 COPY_SIDE = 2048
 MAX_GIF_PIXELS = 921_600  # Mastodon refuses larger animations
 MAX_PNG = 2 * 1024 * 1024  # bytes of a copy with transparency, before it becomes WebP
-PIXEL_SIDE = 2  # what is no larger only counts readers
 
 _BLURRED = 32  # pixels; a blurhash knows no more anyway
-_FORMATS = {
-    "JPEG": "image/jpeg",
-    "MPO": "image/jpeg",  # a JPEG with more pictures behind it, as phones write them
-    "PNG": "image/png",
-    "GIF": "image/gif",
-    "WEBP": "image/webp",
-    "AVIF": "image/avif",
-}
 _SHOWN_EVERYWHERE = frozenset({"JPEG", "MPO", "PNG", "GIF", "WEBP"})
-_READABLE = tuple(name for name in _FORMATS if name != "MPO")
 _ORIENTATION = 0x0112  # the Exif field that says which way up
 _METADATA = frozenset({"exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif", "photoshop", "comment"})
-_DAMAGED = (OSError, SyntaxError, ValueError)  # what Pillow raises over it
-_NAMES = {
-    "image/heic": "HEIC, which only Apple's devices show: export it as JPEG",
-    "image/svg+xml": "SVG, which no server shows: export it as PNG",
-    "image/tiff": "TIFF, which no server shows: export it as JPEG",
-    "image/bmp": "BMP, which few servers show: export it as PNG",
-    "image/jxl": "JPEG XL, which no server shows yet: export it as JPEG",
-    "image/x-icon": "an icon, which no server shows: export it as PNG",
-    "text/html": "a web page instead of a picture",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,53 +38,25 @@ class Examined:
     copy: bytes = b""
 
 
-def check_kind(body: bytes) -> None:
-    """Refuse what is no picture, or none that can be read here, without unpacking it.
-
-    Raises:
-        BadPicture: with a phrase that says what it is, and what to do.
-    """
-    kind = sniff(body)
-    if kind not in _FORMATS.values():
-        raise BadPicture(f"it is {_NAMES.get(kind, 'no picture')}")
-
-
-def examine(body: bytes, *, at_home: bool = False) -> Examined:
+def examine(body: bytes, *, at_home: bool = False, font: str | None = None) -> Examined:
     """Measure a picture, and copy it where servers could not show the original, or should not.
 
     `at_home`: it is the bridge that serves the original; then metadata such as where a photo was taken, and
-    more than `MAX_BYTES`, call for a copy too. A copy has at most 2048 pixels a side and no metadata.
+    more than `MAX_BYTES`, call for a copy too. `font`: a file, for the words in an SVG. A copy has at most
+    2048 pixels a side and no metadata.
 
     Raises:
         BadPicture: it cannot be shown at all.
     """
     check_kind(body)
-    picture = _open(body)
+    picture = open_picture(body, font)
     orientation = _orientation(picture)
-    if not _is_fit(picture, len(body), at_home):
-        return _copied(_upright(_shrunk(picture, COPY_SIDE), orientation))
-    kind, size = _FORMATS[picture.format or ""], picture.size
+    is_drawn = sniff(body) == SVG
+    if is_drawn or not _is_fit(picture, len(body), at_home):
+        return _copied(_upright(_shrunk(picture, COPY_SIDE), orientation), is_drawn=is_drawn)
+    kind, size = FORMATS[picture.format or ""], picture.size
     width, height = reversed(size) if orientation > 4 else size
     return Examined(kind, width, height, _blurhash(_upright(_shrunk(picture, 2 * _BLURRED), orientation)))
-
-
-def _open(body: bytes) -> "Image":
-    from PIL import Image
-
-    Image.MAX_IMAGE_PIXELS = None  # the same check, with a sentence people can use
-    try:
-        picture = Image.open(BytesIO(body), formats=_READABLE)
-    except _DAMAGED:
-        raise BadPicture("it is damaged") from None
-    width, height = picture.size
-    most = MAX_JPEG_PIXELS if picture.format in ("JPEG", "MPO") else MAX_PIXELS
-    if width * height > most:
-        raise BadPicture(
-            f"it has {width} × {height} pixels; more than {most // 1_000_000} million are not read"
-        )
-    if max(width, height) <= PIXEL_SIDE:
-        raise BadPicture("")  # nothing the owner would want to hear of
-    return picture
 
 
 def _is_fit(picture: "Image", size: int, at_home: bool) -> bool:
@@ -143,7 +93,7 @@ def _shrunk(picture: "Image", side: int) -> "Image":
     profile = picture.info.get("icc_profile")
     try:
         picture.load()
-    except _DAMAGED:
+    except DAMAGED:
         raise BadPicture("it is damaged, or breaks off") from None
     if picture.mode.startswith("I"):
         picture = _with_eight_bits(picture)
@@ -201,14 +151,19 @@ def _blurhash(picture: "Image") -> str:
 # ── the copy ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _copied(picture: "Image") -> Examined:
-    kind, body = _encoded(picture)
+def _copied(picture: "Image", *, is_drawn: bool) -> Examined:
+    kind, body = _encoded(picture, is_drawn=is_drawn)
     return Examined(kind, picture.width, picture.height, _blurhash(picture), body)
 
 
-def _encoded(picture: "Image") -> tuple[str, bytes]:
-    """Write pixels and nothing else: JPEG, or PNG where they are see-through (WebP when that is large)."""
+def _encoded(picture: "Image", *, is_drawn: bool) -> tuple[str, bytes]:
+    """Write pixels and nothing else: JPEG, or PNG where they are see-through (WebP when that is large).
+
+    What is drawn is a PNG too: lines suffer in a JPEG.
+    """
     picture.info.clear()
+    if is_drawn and len(png := _saved(picture.convert("RGB"), "PNG", optimize=True)) <= MAX_PNG:
+        return "image/png", png
     if picture.mode == "RGB" or picture.getchannel("A").getextrema()[0] == 255:
         return "image/jpeg", _saved(picture.convert("RGB"), "JPEG", quality=87, optimize=True)
     png = _saved(picture, "PNG")

@@ -10,7 +10,7 @@ from bridge.sources.pictures import size, suffix
 from bridge.sources.sanitize import absolute_url
 
 MAX_MEDIA = 20
-_PICTURES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif"})
+_PICTURES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif", ".heic", ".heif", ".svg"})
 # wordpress.com puts the author's face into every entry as media:content.
 _FACES = ("gravatar.com",)
 _PLAYERS = "application/x-shockwave-flash"
@@ -60,7 +60,7 @@ def _candidates(item: Item, base: str) -> Iterator[Image]:
         pictures = [*pictures, cover]
     for media in pictures:
         url = _url(media, base)
-        if url and suffix(url) != ".svg" and not (urlsplit(url).hostname or "").endswith(_FACES):
+        if url and not (urlsplit(url).hostname or "").endswith(_FACES):
             kind = media.get("type") if str(media.get("type", "")).startswith("image/") else None
             yield Image(
                 url, media_type=kind, width=size(media.get("width")), height=size(media.get("height"))

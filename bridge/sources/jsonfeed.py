@@ -156,7 +156,7 @@ class _Reader:
         urls = [_field(item, "image"), _field(item, "banner_image")]
         found = {url: Image(url) for text in urls if text and (url := absolute_url(text, link or self.url))}
         for url, kind, attachment in self._attachments(item, link):
-            if kind.startswith("image/") and kind != "image/svg+xml":
+            if kind.startswith("image/"):
                 found.setdefault(url, Image(url, one_line(_field(attachment, "title"), 1500), kind))
         yield from list(found.values())[:MAX_ATTACHMENTS]
 

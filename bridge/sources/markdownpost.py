@@ -18,7 +18,7 @@ from bridge.sources.html import absolute_url, absolutise, one_line, plain_text, 
 from bridge.sources.render import render
 
 MAX_MARKDOWN = 1_000_000
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif"})
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif", ".heic", ".heif", ".svg"})
 _PUBLISHED = ("date", "published", "pubdate", "publishdate", "publish_date", "published_at", "created")
 _UPDATED = ("updated", "lastmod", "modified", "last_modified_at", "updated_at", "moddate", "updateddate")
 _EXPIRES = ("expirydate", "expires", "unpublishdate")

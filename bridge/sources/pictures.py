@@ -13,22 +13,24 @@ Attributes = Mapping[str, str]
 
 MAX_ALT = 1500
 _PIXELS = re.compile(r"(\d{1,5})(?:\.\d{1,3})?(?:px)?\s*")
-# No server shows these as an attachment; most are badges and icons anyway.
-_NOT_PICTURES = frozenset({".svg", ".svgz", ".ico"})
+_NOT_PICTURES = frozenset({".svgz", ".ico"})
 _EMOJI_CLASSES = frozenset({"emoji", "wp-smiley", "emojione", "twemoji", "smiley"})
 _EMOJI_SIZE = 32
 _PIXEL_SIZE = 2
+_BADGE_SIZE = 64
 _VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{6,20}")
 
 
 def picture(attributes: Attributes) -> Image | None:
-    """Return the picture of an `<img>`, or `None` for tracking pixels, emoji, data URIs and icons.
+    """Return the picture of an `<img>`, or `None` for tracking pixels, emoji, data URIs, badges and icons.
 
     A lazy loader's attribute wins over `src`, which then holds a placeholder.
     """
     source = next((attributes[name] for name in _SOURCES if attributes.get(name)), None)
     url = absolute_url(source) if source else None
     if url is None or suffix(url) in _NOT_PICTURES or is_emoji(attributes) or _is_pixel(attributes):
+        return None
+    if _is_badge(url, attributes):
         return None
     width, height = size(attributes.get("width")), size(attributes.get("height"))
     return Image(url, one_line(attributes.get("alt", ""), MAX_ALT), width=width, height=height)
@@ -43,6 +45,12 @@ def is_emoji(attributes: Attributes) -> bool:
         return True
     sides = [size(attributes.get("width")), size(attributes.get("height"))]
     return all(side is not None and _PIXEL_SIZE < side <= _EMOJI_SIZE for side in sides)
+
+
+def _is_badge(url: str, attributes: Attributes) -> bool:
+    """Say whether a drawing is shown no larger than badges and icons are."""
+    sides = [size(attributes.get("width")), size(attributes.get("height"))]
+    return suffix(url) == ".svg" and any(side is not None and side <= _BADGE_SIZE for side in sides)
 
 
 def _is_pixel(attributes: Attributes) -> bool:

@@ -36,6 +36,8 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/ap/<site>/media/<source>/<path:path>")
     def folder_picture(site: str, source: str, path: str) -> Response:
+        if Path(path).suffix.lower() not in PICTURE_TYPES:
+            return _not_found()  # of a drawing or a HEIC there is a copy
         body = read_picture(services, site, source, path, limit=MAX_PICTURE)
         return _not_found() if body is None else _picture(body, Path(path).suffix, A_DAY)
 
