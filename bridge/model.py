@@ -37,13 +37,15 @@ class Image:
 class Enclosure:
     """A file that comes with an entry and is no picture: a podcast episode, a video.
 
-    `length` in bytes, `seconds` of playing time.
+    `length` in bytes, `seconds` of playing time. `cover` is what players show with it: the episode's own
+    picture, else the feed's.
     """
 
     url: str
     media_type: str
     length: int | None = None
     seconds: int | None = None
+    cover: Image | None = None
 
 
 class Visibility(StrEnum):

@@ -685,9 +685,55 @@ def test_the_length_of_an_episode_is_read(written: str, seconds: int | None) -> 
     assert entry.enclosures == (Enclosure("https://cafe.example/12.mp3", "audio/mpeg", 5, seconds),)
 
 
-def parse_rss(item: str):
+OWN, SHOW = "https://cafe.example/12.jpg", "https://cafe.example/show.jpg"
+MP3 = '<enclosure url="https://cafe.example/12.mp3" type="audio/mpeg" length="5"/>'
+
+
+@pytest.mark.parametrize(
+    ("channel", "item", "cover"),
+    [
+        (f'<itunes:image href="{SHOW}"/>', f'<itunes:image href="{OWN}"/>{MP3}', OWN),
+        (f'<itunes:image href="{SHOW}"/>', MP3, SHOW),
+        (f"<image><url>{SHOW}</url></image>", MP3, SHOW),
+        (
+            f"<image><url>{SHOW}</url></image>",
+            '<media:content url="https://cafe.example/1.mp4" type="video/mp4">'
+            f'<media:thumbnail url="{OWN}" width="640" height="360"/></media:content>',
+            OWN,
+        ),
+        ("", MP3, None),
+    ],
+    ids=["the episode's", "the podcast's", "the channel's", "a video's", "none"],
+)
+def test_an_episode_shows_its_cover(channel: str, item: str, cover: str | None) -> None:
+    (entry,) = parse_rss(f"<title>T</title><link>https://cafe.example/12</link>{item}", channel).entries
+    (attached,) = compose(entry)["attachment"]
+    expected = {"type": "Image", "mediaType": "image/jpeg", "url": cover}
+    assert attached.get("icon") == (expected if cover else None)
+    assert attached["type"] == "Document"
+
+
+def test_a_cover_that_cannot_be_shown_costs_the_player_nothing() -> None:
+    entry = replace(BUNS, enclosures=(replace(AUDIO, cover=Image(OWN)),))
+    (attached,) = compose(entry, pictures={OWN: None})["attachment"]
+    assert attached["url"] == AUDIO.url
+    assert "icon" not in attached
+    (attached,) = compose(entry, pictures={OWN: Image("https://x.example/copy.png", "", "image/png")})[
+        "attachment"
+    ]
+    assert attached["icon"] == {
+        "type": "Image",
+        "mediaType": "image/png",
+        "url": "https://x.example/copy.png",
+    }
+    (attached,) = compose(replace(entry, controls=Controls(images=False)))["attachment"]
+    assert "icon" not in attached
+
+
+def parse_rss(item: str, channel: str = ""):
     feed = (
-        '<rss version="2.0" xmlns:itunes="http://www.itunes.com/dtds/podcast-1.0.dtd"><channel>'
-        f"<link>https://cafe.example/</link><item>{item}</item></channel></rss>"
+        '<rss version="2.0" xmlns:itunes="http://www.itunes.com/dtds/podcast-1.0.dtd" '
+        'xmlns:media="http://search.yahoo.com/mrss/"><channel>'
+        f"<link>https://cafe.example/</link>{channel}<item>{item}</item></channel></rss>"
     )
     return parse_feed(feed.encode(), url="https://cafe.example/feed", now=NOW)

@@ -249,6 +249,25 @@ def test_of_an_archive_only_the_pictures_of_pinned_posts_are_looked_at(lab: Lab,
     assert ["width" in shown(post)[0] for post in lab.posts()] == [True] * pinned + [False] * (12 - pinned)
 
 
+def test_an_episodes_cover_is_looked_at_like_a_picture(lab: Lab, host: PictureHost) -> None:
+    cover, gone = host.put("cover.avif", saved(drawing(), "AVIF")), host.url("gone.jpg")
+    lab.poll()
+    for number, (url, kind) in enumerate([(cover, "audio/mpeg"), (gone, "video/mp4")]):
+        lab.blog.raw = (
+            '<rss version="2.0" xmlns:itunes="http://www.itunes.com/dtds/podcast-1.0.dtd"><channel>'
+            f"<title>Show</title><item><title>Episode {number}</title><guid>e{number}</guid>"
+            f'<pubDate>Sun, 01 Mar 2026 12:00:00 GMT</pubDate><itunes:image href="{url}"/>'
+            f'<enclosure url="{host.url("1.mp3")}" type="{kind}"/></item></channel></rss>'
+        ).encode()
+        lab.poll()
+    shown_by = {post.note["content"].partition("Episode ")[2][:1]: shown(post)[0] for post in lab.posts()}
+    assert shown_by["0"]["icon"]["url"].startswith(COPIES)
+    assert shown_by["0"]["icon"]["mediaType"] == "image/jpeg"
+    assert "icon" not in shown_by["1"]
+    assert "gone.jpg was left out" in problems(lab)
+    assert "1.mp3" not in host.asked
+
+
 def test_what_only_is_served_keeps_a_picture_that_there_was_no_time_for(lab: Lab, host: PictureHost) -> None:
     host.slow.add("/slow.png")
     lab.poller._viewer = Viewer(lab.services, lab.client, budget=0.2)

@@ -1,10 +1,12 @@
+import json
 from datetime import timedelta
 
 import pytest
 from rows import add_post, new_post, post
 
-from bridge.model import PostState
+from bridge.model import Enclosure, Entry, Image, PostState
 from bridge.store import posts
+from bridge.store.entries import from_stored, to_stored
 
 MINUTE = timedelta(minutes=1)
 
@@ -174,3 +176,10 @@ def test_posts_are_found_by_a_part_of_their_page_or_by_their_id(cafe, clock, ask
         for post_id, page_url in pages.items():
             add_post(tx, post_id, page_url=page_url, now=clock.tick(MINUTE))
         assert [one.id for one in posts.by_page(tx, asked)] == found
+
+
+def test_an_entry_comes_back_as_it_was_stored():
+    cover = Image("https://cafe.example/12.jpg", "A bun", "image/jpeg", 9, 6, "LKO2", (0.5, -1.0))
+    episode = Enclosure("https://cafe.example/12.mp3", "audio/mpeg", 5, 60, cover)
+    entry = Entry("12", "https://cafe.example/12", images=(cover,), enclosures=(episode,))
+    assert from_stored(json.loads(json.dumps(to_stored(entry)))) == entry

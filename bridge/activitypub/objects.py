@@ -284,7 +284,9 @@ def _interactions(ids: Ids, parts: NoteParts) -> Document:
 def _attachment(item: Image | Enclosure) -> Document:
     if isinstance(item, Enclosure):
         playing = {"duration": f"PT{item.seconds}S"} if item.seconds else {}
-        return {"type": "Document", "mediaType": item.media_type, "url": item.url, **playing}
+        # Mastodon's players show the icon; an Image, as Mastodon itself writes it.
+        cover = {"icon": _image(item.cover)} if item.cover else {}
+        return {"type": "Document", "mediaType": item.media_type, "url": item.url, **playing, **cover}
     document: Document = {"type": "Document", "mediaType": _image_type(item), "url": item.url}
     known = {"name": item.alt, "width": item.width, "height": item.height, "blurhash": item.blurhash}
     focus = {"focalPoint": list(item.focal_point)} if item.focal_point else {}

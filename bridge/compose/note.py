@@ -12,7 +12,15 @@ from bridge.compose import template
 from bridge.compose.body import Body, body_of, files_html
 from bridge.compose.kinds import Kind, kind_of, playable, title_of
 from bridge.compose.mentions import Mentioned, link_mentions
-from bridge.compose.pictures import MAX_IMAGES, PAGE, Checked, carries_pictures, choose_pictures
+from bridge.compose.pictures import (
+    MAX_IMAGES,
+    PAGE,
+    Checked,
+    carries_pictures,
+    choose_pictures,
+    cover_of,
+    with_cover,
+)
 from bridge.compose.tags import hashtags_of
 from bridge.config import SiteConfig
 from bridge.model import Enclosure, Entry, Image
@@ -131,7 +139,8 @@ def _attachments(
 ) -> tuple[Image | Enclosure, ...]:
     """Return what is shown below the words: a player, pictures, or nothing, which leaves room for a card."""
     if player := playable(entry):
-        return (player,)  # alone: Mastodon shows no player among pictures
+        covers = cover_of(player, entry, config)
+        return (with_cover(player, covers, checked),)  # alone: Mastodon shows no player among pictures
     pictures = _pictures(entry, kind, config, found, checked, article=article)
     return tuple(image for image in pictures if image.media_type != PAGE)[:MAX_IMAGES]
 
@@ -139,7 +148,9 @@ def _attachments(
 def _pictures(
     entry: Entry, kind: Kind, config: SiteConfig, found: NoteHtml, checked: Checked | None, *, article: bool
 ) -> tuple[Image, ...]:
-    if playable(entry) or not carries_pictures(entry, kind, config, article=article):
+    if player := playable(entry):
+        return cover_of(player, entry, config)
+    if not carries_pictures(entry, kind, config, article=article):
         return ()
     return choose_pictures(entry, found.images, checked, page_image=config.page_image)
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from bridge.compose.kinds import Kind
 from bridge.compose.template import shows_whole_text
 from bridge.config import SiteConfig
-from bridge.model import Entry, Image
+from bridge.model import Enclosure, Entry, Image
 
 MAX_IMAGES = 4  # Mastodon shows four
 _LARGEST_PIXEL = 2
@@ -51,6 +51,18 @@ def choose_pictures(
         found[entry.link] = Image(entry.link, media_type=PAGE)
     looked_up = ((image, _as_checked(image, checked)) for image in found.values())
     return tuple(replace(now, alt=before.alt or now.alt) for before, now in looked_up if now is not None)
+
+
+def cover_of(player: Enclosure, entry: Entry, config: SiteConfig) -> tuple[Image, ...]:
+    """Return the cover of an episode or video, unless the owner wants no pictures."""
+    wants_none = not entry.controls.images or config.images == "never"
+    return () if wants_none or player.cover is None else (player.cover,)
+
+
+def with_cover(player: Enclosure, covers: Iterable[Image], checked: Checked | None) -> Enclosure:
+    """Return what players are to show, with a cover that servers can show."""
+    known = (_as_checked(cover, checked) for cover in covers)
+    return replace(player, cover=next((cover for cover in known if cover), None))
 
 
 def _as_checked(image: Image, checked: Checked | None) -> Image | None:

@@ -14,10 +14,10 @@ from typing import Any
 import feedparser
 
 from bridge.errors import NotAFeed
-from bridge.model import Entry, Harvest, Problem
+from bridge.model import Entry, Harvest, Image, Problem
 from bridge.sources import jsonfeed, prolog
 from bridge.sources.controls import read_tags
-from bridge.sources.feedmedia import enclosures_of, images_of
+from bridge.sources.feedmedia import cover_of, enclosures_of, images_of
 from bridge.sources.fields import as_utc, language_tag, parse_date, plausible
 from bridge.sources.html import (
     absolute_url,
@@ -91,6 +91,7 @@ def _harvest(parsed: Item, url: str, now: datetime, count: int) -> Harvest:
     language = language_tag(_text(channel, "language"))
     home = absolute_url(_text(channel, "link"), url) or url
     reader = _EntryReader(url, home, now, language, atom=parsed["version"].startswith("atom"))
+    reader.cover = cover_of(channel, url)
     for number, item in enumerate(parsed["entries"][:MAX_ENTRIES], 1):
         try:
             entry = reader.read(item)
@@ -142,6 +143,7 @@ class _EntryReader:
 
     def __init__(self, url: str, home: str, now: datetime, language: str | None, *, atom: bool) -> None:
         self.complaints: tuple[str, ...] = ()  # about the entry read last
+        self.cover: Image | None = None  # the feed's own
         self.url = url
         self.home = home
         self.now = now
@@ -160,6 +162,7 @@ class _EntryReader:
             return None
         published, updated = self._dates(item)
         base = link or self.url
+        images = images_of(item, base)
         return Entry(
             guid=guid,
             link=link,
@@ -170,8 +173,8 @@ class _EntryReader:
             updated_at=updated,
             language=_language(item) or self.language,
             tags=told.tags,
-            images=images_of(item, base),
-            enclosures=enclosures_of(item, base),
+            images=images,
+            enclosures=enclosures_of(item, base, images[0] if images else self.cover),
             controls=told.controls,
             about=about,
         )

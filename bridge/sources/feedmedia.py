@@ -31,8 +31,15 @@ def images_of(item: Item, base: str) -> tuple[Image, ...]:
     return tuple(found.values())[:MAX_MEDIA]
 
 
-def enclosures_of(item: Item, base: str) -> tuple[Enclosure, ...]:
-    """Return the files that come with an entry and are no pictures."""
+def cover_of(channel: Item, url: str) -> Image | None:
+    """Return the picture a feed shows of itself: a podcast's cover, a channel's logo."""
+    picture = channel.get("image")
+    address = _url(picture, url) if isinstance(picture, dict) else None
+    return Image(address) if address else None
+
+
+def enclosures_of(item: Item, base: str, cover: Image | None = None) -> tuple[Enclosure, ...]:
+    """Return the files that come with an entry and are no pictures; those that play have a `cover`."""
     found: dict[str, Enclosure] = {}
     told = _seconds(item.get("itunes_duration"))
     for media in _media(item):
@@ -40,7 +47,9 @@ def enclosures_of(item: Item, base: str) -> tuple[Enclosure, ...]:
         if url and kind != _PLAYERS and not is_picture(media):
             plays = kind.startswith(("audio/", "video/"))
             seconds = (_seconds(media.get("duration")) or told) if plays else None
-            found.setdefault(url, Enclosure(url, kind or "application/octet-stream", _length(media), seconds))
+            kind = kind or "application/octet-stream"
+            file = Enclosure(url, kind, _length(media), seconds, cover if plays else None)
+            found.setdefault(url, file)
     return tuple(found.values())[:MAX_MEDIA]
 
 

@@ -50,6 +50,8 @@ def parse_json_feed(data: Item, *, url: str, now: datetime) -> Harvest:
     if not isinstance(items, list):
         raise NotAFeed(f"{url} is a JSON Feed without a list of items. Check the feed's template.")
     reader = _Reader(url, now, language_tag(_field(data, "language")))
+    icon = absolute_url(_field(data, "icon"), url) if _field(data, "icon") else None
+    reader.cover = Image(icon) if icon else None
     if len(items) > MAX_ENTRIES:
         reader.problems.append(
             Problem(url, f"has {len(items)} entries; only the first {MAX_ENTRIES} were read.")
@@ -79,6 +81,7 @@ class _Reader:
         self.url = url
         self.now = now
         self.language = language
+        self.cover: Image | None = None  # the feed's own
         self.problems: list[Problem] = []
 
     def read(self, number: int, item: object) -> Entry | None:
@@ -101,6 +104,7 @@ class _Reader:
             return None
         told = read_tags(tag for tag in _list(item, "tags") if isinstance(tag, str))
         self.problems.extend(Problem(where, complaint) for complaint in told.complaints)
+        images = tuple(self._images(item, link))
         return Entry(
             guid=_guid(item),
             link=link,
@@ -111,8 +115,10 @@ class _Reader:
             updated_at=self._date(where, item, "date_modified"),
             language=language_tag(_field(item, "language")) or self.language,
             tags=told.tags,
-            images=tuple(self._images(item, link)),
-            enclosures=tuple(self._enclosures(item, link))[:MAX_ATTACHMENTS],
+            images=images,
+            enclosures=tuple(self._enclosures(item, link, images[0] if images else self.cover))[
+                :MAX_ATTACHMENTS
+            ],
             controls=told.controls,
             about=about,
         )
@@ -160,7 +166,7 @@ class _Reader:
                 found.setdefault(url, Image(url, one_line(_field(attachment, "title"), 1500), kind))
         yield from list(found.values())[:MAX_ATTACHMENTS]
 
-    def _enclosures(self, item: Item, link: str | None) -> Iterator[Enclosure]:
+    def _enclosures(self, item: Item, link: str | None, cover: Image | None) -> Iterator[Enclosure]:
         for url, kind, attachment in self._attachments(item, link):
             if not kind.startswith("image/"):
                 yield Enclosure(
@@ -168,6 +174,7 @@ class _Reader:
                     kind,
                     _whole(attachment.get("size_in_bytes")),
                     _whole(attachment.get("duration_in_seconds")),
+                    cover if kind.startswith(("audio/", "video/")) else None,
                 )
 
     def _attachments(self, item: Item, link: str | None) -> Iterator[tuple[str, str, Item]]:

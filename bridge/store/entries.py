@@ -22,7 +22,7 @@ def from_stored(stored: Mapping[str, Any]) -> Entry:
         "updated_at": _moment(stored.get("updated_at")),
         "tags": tuple(stored.get("tags") or ()),
         "images": tuple(_image(image) for image in stored.get("images") or ()),
-        "enclosures": tuple(Enclosure(**one) for one in stored.get("enclosures") or ()),
+        "enclosures": tuple(_enclosure(one) for one in stored.get("enclosures") or ()),
         "controls": _controls(stored.get("controls") or {}),
     }
     return Entry(**{"guid": None, "link": None} | values)
@@ -31,6 +31,11 @@ def from_stored(stored: Mapping[str, Any]) -> Entry:
 def _image(stored: Mapping[str, Any]) -> Image:
     focus = stored.get("focal_point")
     return Image(**{**stored, "focal_point": tuple(focus) if focus else None})
+
+
+def _enclosure(stored: Mapping[str, Any]) -> Enclosure:
+    cover = stored.get("cover")
+    return Enclosure(**{**stored, "cover": _image(cover) if cover else None})
 
 
 def _controls(stored: Mapping[str, Any]) -> Controls:
