@@ -345,6 +345,56 @@ def test_a_picture_in_several_sizes_is_one_picture(urls: list[str], kept: list[s
     assert [one.url for one in choose_pictures(entry, ())] == [f"{SITE}/{url}" for url in kept]
 
 
+MEDIUM, WIX = "https://miro.medium.com", "https://static.wixstatic.com/media/ab_12~mv2.jpg"
+SUBSTACK = (
+    "https://substackcdn.com/image/fetch/{}f_auto,q_auto:good/https%3A%2F%2Fbucket.s3.example%2Fbun.jpeg"
+)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (SUBSTACK.format("w_1456,c_limit,"), SUBSTACK.format("w_424,h_300,c_fill,")),
+        (SUBSTACK.format("w_1456,"), "https://bucket.s3.example/bun.jpeg"),
+        ("https://cdn-images-1.medium.com/max/1024/1*aB3_x.png", "https://cdn-images-1.medium.com/max/60/1*aB3_x.png"),
+        (f"{MEDIUM}/v2/resize:fit:1400/1*aB3_x.png", f"{MEDIUM}/v2/resize:fill:88:88/1*aB3_x.png"),
+        (f"{WIX}/v1/fill/w_980,h_650,q_90/bun.jpg", f"{WIX}/v1/fill/w_49,h_32,blur_2/bun.jpg"),
+        (f"{SITE}/content/images/2026/01/bun.jpg", f"{SITE}/content/images/size/w600/2026/01/bun.jpg"),
+        ("https://1.bp.blogspot.com/-x/AAA/s1600/bun.jpg", "https://1.bp.blogspot.com/-x/AAA/s320/bun.jpg"),
+        ("https://blogger.googleusercontent.com/img/b/R2/x=s1600", "https://blogger.googleusercontent.com/img/b/R2/x=w640-h480"),
+        ("https://images.squarespace-cdn.com/c/1/a/bun.jpg?format=1500w", "https://images.squarespace-cdn.com/c/1/a/bun.jpg"),
+        ("https://cdn.shopify.com/s/files/1/bun.jpg?v=1", "https://cdn.shopify.com/s/files/1/bun_600x.jpg?v=1"),
+        (f"{SITE}/cdn-cgi/image/width=600,quality=75/pictures/bun.jpg", f"{SITE}/pictures/bun.jpg"),
+        ("https://x.example/_next/image?url=%2Fa%2Fbun.jpg&w=640&q=75", "https://x.example/a/bun.jpg"),
+        (f"https://wsrv.nl/?url={SITE}/pictures/bun.jpg&w=300", f"{SITE}/pictures/bun.jpg"),
+        ("https://cdn0.vox-cdn.com/thumbor/aB=/400x0/filters:x()/cdn0.vox-cdn.com/uploads/7/a.jpg",
+         "https://cdn0.vox-cdn.com/uploads/7/a.jpg"),
+        ("https://cafe.typepad.com/.a/6a0105-120wi", "https://cafe.typepad.com/.a/6a0105-800wi"),
+        ("https://i.ytimg.com/vi/0QZMAMl/0.jpg", "https://i.ytimg.com/vi/0QZMAMl/hqdefault.jpg"),
+    ],
+)  # fmt: skip
+def test_what_resizers_make_of_a_picture_is_that_picture(one: str, other: str) -> None:
+    assert len(choose_pictures(replace(BUNS, images=(Image(one), Image(other))), ())) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (f"{SITE}/s2023/bun.jpg", f"{SITE}/s2024/bun.jpg"),
+        (f"{SITE}/show?url=cat", f"{SITE}/show?url=dog"),
+        (f"{SITE}/1200w/bun.jpg", f"{SITE}/1300w/bun.jpg"),
+        (
+            "https://cdn-images-1.medium.com/max/60/1*aB3.png",
+            "https://cdn-images-1.medium.com/max/60/1*aB4.png",
+        ),
+        (SUBSTACK.format("w_1456,"), SUBSTACK.format("w_1456,").replace("bun", "cat")),
+        ("https://i.ytimg.com/vi/0QZMAMl/0.jpg", "https://i.ytimg.com/vi/1QZMAMl/0.jpg"),
+    ],
+)
+def test_pictures_with_addresses_alike_stay_two(one: str, other: str) -> None:
+    assert len(choose_pictures(replace(BUNS, images=(Image(one), Image(other))), ())) == 2
+
+
 def test_a_copy_on_wordpress_com_is_the_picture_it_copies() -> None:
     copy = Image("https://i0.wp.com/cafe.example/cat.jpg?fit=300%2C200", "A cat", width=300)
     assert choose_pictures(replace(BUNS, images=(copy,)), [Image("https://www.cafe.example/cat.jpg")]) == (
@@ -364,9 +414,16 @@ def test_the_larger_copy_is_kept_in_the_place_of_the_first_with_its_description(
         Image("https://cafe.example/p.gif", width=1, height=1),
         Image("https://pixel.wp.com/b.gif?blog=1"),
         Image("https://feeds.feedburner.com/~r/cafe/~4/x"),
+        Image("http://feeds.wordpress.com/1.0/comments/cafe.wordpress.com/7223/"),
+        Image("https://www.gravatar.com/avatar/973?s=50"),
+        Image("http://api.flattr.com/button/flattr-badge-large.png"),
+        Image("https://cafe.example/wp-content/plugins/flattr/img/flattr-badge-large.png"),
+        Image("http://images.pheedo.com/images/mm/facebook.gif"),
+        Image("https://img.shields.io/badge/bun-fresh-green"),
+        Image("https://i.creativecommons.org/l/by/4.0/88x31.png"),
     ],
 )
-def test_pictures_that_only_count_readers_go(image: Image) -> None:
+def test_counters_faces_and_buttons_are_no_pictures_of_the_post(image: Image) -> None:
     assert choose_pictures(replace(BUNS, images=(image, CAT)), ()) == (CAT,)
 
 

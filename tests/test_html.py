@@ -6,6 +6,7 @@ import re
 import time
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from hypothesis import given, settings
@@ -257,6 +258,33 @@ def test_absolutise_resolves_every_kind_of_address() -> None:
     resolved = absolutise(html, BASE)
     for url in ("post/x", "i.png", "post/l.png", "post/v.mp4", "post/p.jpg"):
         assert f'"https://s.test/{url}"' in resolved
+
+
+@pytest.mark.parametrize(
+    ("picture", "found"),
+    [
+        ('<img src="a.jpg">', "a.jpg"),
+        ('<img src="data:image/gif;base64,R0lGODlhAQ" data-src="a.jpg">', "a.jpg"),
+        ('<img src="blank.gif" data-lazy-src="a.jpg">', "a.jpg"),
+        ('<img src="data:image/gif;base64,R0" data-srcset="s.jpg 300w, a.jpg 900w">', "a.jpg"),
+        ('<img src="data:image/gif;base64,R0" srcset="s.jpg 300w,\n a.jpg 900w,\n m.jpg 600w">', "a.jpg"),
+        ('<img srcset="s.jpg 1x,a.jpg 2x">', "a.jpg"),
+        ('<img srcset="s.jpg, a.jpg 2x">', "a.jpg"),
+        ('<img srcset="w_300,h_200/a.jpg 300w, w_900,h_600/a.jpg 900w">', "w_900,h_600/a.jpg"),
+        ('<img srcset=" , a.jpg">', "a.jpg"),
+        ('<picture><source srcset="a.avif" type="image/avif"><img src="a.jpg"></picture>', "a.jpg"),
+        ('<amp-img src="a.jpg" width="640" height="480" layout="responsive"></amp-img>', "a.jpg"),
+        ('<a href="/"><img src="a.jpg" class="wp-image-7"></a>', "a.jpg"),
+        ('<img src="week.svg" width="640">', "week.svg"),
+        ('<img src="build.svg" height="20">', None),
+        ('<img src="face.jpg" class="avatar avatar-50 photo">', None),
+        ('<img src="data:image/png;base64,iVBO">', None),
+        ('<img srcset=",">', None),
+    ],
+)
+def test_a_picture_is_found_wherever_a_page_keeps_its_address(picture: str, found: str | None) -> None:
+    images = to_note_html(f"<p>Look:</p>{picture}", base=f"{BASE}").images
+    assert [image.url for image in images] == ([urljoin(BASE, found)] if found else [])
 
 
 def test_links_that_cannot_be_absolute_become_text() -> None:

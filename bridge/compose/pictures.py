@@ -6,23 +6,24 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from bridge.compose.kinds import Kind
+from bridge.compose.sameness import is_resized, name_of
 from bridge.compose.template import shows_whole_text
 from bridge.config import SiteConfig
 from bridge.model import Enclosure, Entry, Image
 
 MAX_IMAGES = 4  # Mastodon shows four
 _LARGEST_PIXEL = 2
-_COUNTERS = (
-    "pixel.wp.com",
-    "stats.wordpress.com",
-    "feeds.feedburner.com",
-    "medium.com/_/stat",
-    "doubleclick.net",
+# What counts readers, asks for money, shares or says who wrote, by a part of its address.
+_NOT_OF_THE_POST = re.compile(
+    r"//(?:pixel\.wp\.com|stats\.wordpress\.com|feeds\.wordpress\.com/1\.0|feeds\.feedburner\.com|[^/]*doubleclick\.net"
+    r"|medium\.com/_/stat|[^/]*feedsportal\.com|images\.pheedo\.com|rss\.buysellads\.com|[^/]*feedblitz\.com/~"
+    r"|[^/]*flattr\.com|static\.addtoany\.com|[^/]*sharethis\.com|[^/]*gravatar\.com|[^/]*libravatar\.org"
+    r"|www\.paypalobjects\.com|(?:storage\.|cdn\.)?ko-fi\.com|[^/]*buymeacoffee\.com|liberapay\.com"
+    r"|i\.creativecommons\.org|licensebuttons\.net|mirrors\.creativecommons\.org"
+    r"|img\.shields\.io|badge\.fury\.io|badgen\.net)[/?]"
+    r"|/plugins/flattr/|/wp-includes/images/smilies/",
+    re.IGNORECASE,
 )
-_SIZE = re.compile(r"-(?:\d{2,5}x\d{2,5}|scaled)(?=\.\w{3,4}$)|@[23]x(?=\.\w{3,4}$)")
-_SIZE_ASKED = re.compile(r"(?:^|&)(?:w|h|s|width|height|size|resize|fit)=")
-_PHOTON = re.compile(r"^i[0-9]\.wp\.com/")  # WordPress's own copy: the original's address follows
-_FILE = re.compile(r"\.(?:jpe?g|png|gif|webp|avif|hei[cf]|svg)$", re.IGNORECASE)
 _NEEDS_COPY = re.compile(r"\.(?:hei[cf]|svg)$", re.IGNORECASE)  # nobody shows them as they are
 
 PAGE = "text/html"
@@ -44,8 +45,8 @@ def choose_pictures(
     """
     found: dict[str, Image] = {}
     for image in (*entry.images, *in_text):
-        if not _counts_readers(image):
-            name = _name(image.url)
+        if _is_of_the_post(image):
+            name = name_of(image.url)
             found[name] = _better(found[name], image) if name in found else image
     if page_image and not found and entry.link:
         found[entry.link] = Image(entry.link, media_type=PAGE)
@@ -90,29 +91,12 @@ def carries_pictures(entry: Entry, kind: Kind, config: SiteConfig, *, article: b
     return kind is Kind.TEXT and (article or shows_whole_text(config.template))
 
 
-def _counts_readers(image: Image) -> bool:
+def _is_of_the_post(image: Image) -> bool:
     sides = [side for side in (image.width, image.height) if side is not None]
-    return any(side <= _LARGEST_PIXEL for side in sides) or any(one in image.url for one in _COUNTERS)
-
-
-def _name(url: str) -> str:
-    """Fold the addresses under which a site offers one picture: its sizes, its copies, its cache busters."""
-    parts = urlsplit(url)
-    host = (parts.hostname or "").removeprefix("www.")
-    place = _PHOTON.sub("", f"{host}{_SIZE.sub('', parts.path)}").removeprefix("www.")
-    # A query that follows a file's name is about its size; another may name the picture itself.
-    return place if _FILE.search(parts.path) else f"{place}?{parts.query}"
+    return all(side > _LARGEST_PIXEL for side in sides) and not _NOT_OF_THE_POST.search(image.url)
 
 
 def _better(one: Image, other: Image) -> Image:
     """Choose between two copies: the original, else the larger one, else the first."""
-    best = max((one, other), key=lambda image: (not _is_resized(image.url), image.width or 0))
+    best = max((one, other), key=lambda image: (not is_resized(image.url), image.width or 0))
     return replace(best, alt=one.alt or other.alt)
-
-
-def _is_resized(url: str) -> bool:
-    parts = urlsplit(url)
-    resized = _SIZE.search(parts.path)
-    if resized and "scaled" not in resized.group():
-        return True
-    return bool(_PHOTON.match(f"{parts.netloc}/") or _SIZE_ASKED.search(parts.query))

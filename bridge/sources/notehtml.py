@@ -345,6 +345,7 @@ class _AuthorReader(HTMLParser):
 
     _SPECIAL: ClassVar[Mapping[str, Callable[["_AuthorReader", Attributes], Close | None]]] = {
         "a": _link,
+        "amp-img": _picture,
         "annotation": _annotation,
         "audio": _media,
         "br": _line_break,

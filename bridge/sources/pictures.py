@@ -15,6 +15,7 @@ MAX_ALT = 1500
 _PIXELS = re.compile(r"(\d{1,5})(?:\.\d{1,3})?(?:px)?\s*")
 _NOT_PICTURES = frozenset({".svgz", ".ico"})
 _EMOJI_CLASSES = frozenset({"emoji", "wp-smiley", "emojione", "twemoji", "smiley"})
+_FACES = frozenset({"avatar"})
 _EMOJI_SIZE = 32
 _PIXEL_SIZE = 2
 _BADGE_SIZE = 64
@@ -22,21 +23,22 @@ _VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{6,20}")
 
 
 def picture(attributes: Attributes) -> Image | None:
-    """Return the picture of an `<img>`, or `None` for tracking pixels, emoji, data URIs, badges and icons.
+    """Return the picture of an `<img>`; `None` for tracking pixels, emoji, faces, data URIs, badges, icons.
 
     A lazy loader's attribute wins over `src`, which then holds a placeholder.
     """
-    source = next((attributes[name] for name in _SOURCES if attributes.get(name)), None)
-    url = absolute_url(source) if source else None
-    if url is None or suffix(url) in _NOT_PICTURES or is_emoji(attributes) or _is_pixel(attributes):
+    found = (absolute_url(attributes[name]) for name in _SOURCES if attributes.get(name))
+    url = next((address for address in found if address), None)
+    if url is None or suffix(url) in _NOT_PICTURES or _is_badge(url, attributes):
         return None
-    if _is_badge(url, attributes):
+    if is_emoji(attributes) or _is_pixel(attributes) or _FACES & set(attributes.get("class", "").split()):
         return None
     width, height = size(attributes.get("width")), size(attributes.get("height"))
     return Image(url, one_line(attributes.get("alt", ""), MAX_ALT), width=width, height=height)
 
 
-_SOURCES = ("data-lazy-src", "data-src", "data-original", "src", "srcset")
+_LAZY = ("data-lazy-src", "data-src", "data-original", "data-lazy-srcset", "data-srcset")
+_SOURCES = (*_LAZY, "src", "srcset")
 
 
 def is_emoji(attributes: Attributes) -> bool:

@@ -30,7 +30,7 @@ _AUTHOR_TAGS = (
     _BLOCKS
     | NOTE_TAGS
     | _words(
-        "sup sub strike ins tt kbd samp q img iframe video audio source embed object math "
+        "sup sub strike ins tt kbd samp q img amp-img iframe video audio source embed object math "
         "semantics annotation"
     )
 )
@@ -39,10 +39,13 @@ _UNWANTED = _words(
 )
 _NOT_TEXT = _UNWANTED | {"iframe"}
 _URL_ATTRIBUTES = frozenset({"href", "src", "data", "poster", "data-src", "data-lazy-src", "data-original"})
+_SRCSETS = frozenset({"srcset", "data-srcset", "data-lazy-srcset"})
+_PICTURE_TAGS = _words("img amp-img")
+_PICTURE_ATTRIBUTES = set(_words("src alt width height data-src data-lazy-src data-original") | _SRCSETS)
 _AUTHOR_ATTRIBUTES = {
     "*": {"class", "aria-hidden", "hidden"},
     "a": {"href", "rel", "title"},
-    "img": {"src", "srcset", "alt", "width", "height", "data-src", "data-lazy-src", "data-original"},
+    **dict.fromkeys(_PICTURE_TAGS, _PICTURE_ATTRIBUTES),
     "iframe": {"src", "title", "data-src"},
     "video": {"src", "title", "poster"},
     "audio": {"src", "title"},
@@ -57,6 +60,7 @@ _AUTHOR_ATTRIBUTES = {
 _HTTP = re.compile(r"https?://[^/?#\s\\]", re.IGNORECASE)
 _HOST = re.compile(r"[^\s<>\"'`{}|\\^%#?/@]+")
 _LINK = re.compile(r"https?://[^/?#\s\\]|mailto:[^\s]", re.IGNORECASE)
+_BETWEEN = ", \t\r\n\f"
 _NUMBER = re.compile(r"-?\d{1,6}")
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*+)[^<>]*+>")
 _NOT_NESTING = _words("p li dt dd tr td th br hr img input meta link wbr col source embed area")
@@ -113,7 +117,7 @@ def absolutise(html: str, base: str | None, *, local: LocalFile | None = None) -
 
 def _resolver(base: str | None, local: LocalFile | None) -> AttributeFilter:
     def resolve(tag: str, attribute: str, value: str) -> str | None:
-        if attribute == "srcset":
+        if attribute in _SRCSETS:
             return widest(value, base)
         if attribute in _URL_ATTRIBUTES:
             value = (local(tag, value) if local else None) or value
@@ -124,10 +128,13 @@ def _resolver(base: str | None, local: LocalFile | None) -> AttributeFilter:
 
 
 def widest(srcset: str, base: str | None) -> str | None:
-    """Return the URL of the largest candidate of a `srcset`, or `None`."""
-    best, best_size = None, -1.0
-    for candidate in srcset[:8192].split(", "):
-        url, _, size = candidate.strip().strip(",").partition(" ")
+    """Return the URL of the largest candidate of a `srcset`, or `None`; addresses may have commas in them."""
+    best, best_size, rest = None, -1.0, srcset[:8192]
+    while words := rest.lstrip(_BETWEEN).split(maxsplit=1):
+        url, rest = words[0].rstrip(","), words[1] if len(words) > 1 else ""
+        size = ""
+        if url == words[0]:  # a comma at its end would be the end of the candidate
+            size, _, rest = rest.partition(",")
         number = _NUMBER.match(size.strip())
         if url and (found := float(number.group()) if number else 0.0) > best_size:
             best, best_size = url, found
