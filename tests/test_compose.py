@@ -616,6 +616,28 @@ def read_markdown(*lines: str, text: str = "Words.") -> tuple[Entry, list[str]]:
 
 
 @pytest.mark.parametrize(
+    ("lines", "focus"),
+    [
+        (["image: {url: /bun.jpg, focal_point: [0.2, -0.7]}"], (0.2, -0.7)),
+        (["image:", "  src: /bun.jpg", "  focal_point: TopLeft"], (-1.0, 1.0)),
+        (["image: /bun.jpg", "focal_point: bottom"], (0.0, -1.0)),
+        (["image: /bun.jpg", "params:", "  focal_point: Center"], (0.0, 0.0)),
+        (["image: /bun.jpg", "focal_point: 0.5, 0.25"], (0.5, 0.25)),
+        (["image: /bun.jpg", "focal_point: Smart"], None),
+        (["image: /bun.jpg", "focal_point: [2, 0]"], None),
+        (["image: /bun.jpg", "focal_point: [x, 0]"], None),
+        (["image: /bun.jpg", "focal_point: "], None),
+        (["image: /bun.jpg"], None),
+    ],
+)
+def test_a_pictures_focal_point_is_read_from_front_matter(
+    lines: list[str], focus: tuple[float, float] | None
+) -> None:
+    entry, _ = read_markdown(*lines)
+    assert entry.images == (Image("https://cafe.example/bun.jpg", focal_point=focus),)
+
+
+@pytest.mark.parametrize(
     ("lines", "controls"),
     [
         (["fediverse: false"], Controls(publish=False)),

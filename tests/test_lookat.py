@@ -49,8 +49,8 @@ def images(*urls: str) -> str:
     return "Look. " + " ".join(f'<img src="{url}" alt="A bun">' for url in urls)
 
 
-def get(lab: Lab, url: str) -> Any:
-    return Visitor(create_wsgi(lab.services)).get(url.removeprefix(BASE_URL), "image/*")
+def get(lab: Lab, url: str, accept: str = "image/*", **headers: str) -> Any:
+    return Visitor(create_wsgi(lab.services)).get(url.removeprefix(BASE_URL), accept, **headers)
 
 
 def problems(lab: Lab, source: str = "blog") -> str:
@@ -165,6 +165,10 @@ def test_what_servers_do_not_show_is_served_by_the_bridge(lab: Lab, host: Pictur
     assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     assert answer.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    for accept in ("*/*", "image/avif,image/webp,*/*;q=0.8"):  # whoever asks: no redirect, the same picture
+        assert get(lab, attached["url"], accept).get_data() == answer.get_data()
+    again = get(lab, attached["url"], If_None_Match=answer.headers["ETag"])
+    assert (again.status_code, again.get_data()) == (304, b"")
 
 
 @pytest.mark.parametrize("name", ["x.jpg", "..%2f..%2fconfig.toml", "0" * 64 + ".jpg", "0" * 64, "%2e%2e"])

@@ -314,9 +314,10 @@ def test_what_cannot_be_shown_is_refused_and_named(body: bytes, why: str) -> Non
     assert str(refused.value).startswith("it ")
 
 
-def test_a_pixel_that_counts_readers_is_refused_without_a_word() -> None:
+@pytest.mark.parametrize("side", [1, 16, 31])
+def test_pixels_that_count_readers_and_icons_are_refused_without_a_word(side: int) -> None:
     with pytest.raises(BadPicture, match=r"^$"):
-        examine(saved(Image.new("L", (1, 1)), "GIF"))
+        examine(saved(Image.new("L", (side, side)), "GIF"))
 
 
 def test_a_name_or_a_polyglot_does_not_matter_only_the_pixels_do() -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MAX_PIXELS = 33_177_600  # as many as Mastodon takes; unpacked they need up to 500 MB
 MAX_JPEG_PIXELS = 100_000_000  # which can be unpacked smaller than they are
 MAX_HEIC_PIXELS = 50_000_000  # what phones take; unpacked they need 370 MB
-PIXEL_SIDE = 2  # what is no larger only counts readers
+ICON_SIDE = 31  # what is no larger counts readers, or is an icon or an emoji
 
 HEIC, SVG = "image/heic", "image/svg+xml"
 FORMATS = {
@@ -76,7 +76,7 @@ def open_picture(body: bytes, font: str | None = None) -> "Image":
     """Open a picture without unpacking its pixels; an SVG is drawn, with its words in `font`.
 
     Raises:
-        BadPicture: it is damaged, or has too many pixels; without a phrase: it only counts readers.
+        BadPicture: it is damaged, or has too many pixels; without a phrase: it is an icon.
     """
     from PIL import Image
 
@@ -107,5 +107,5 @@ def _check_size(picture: "Image") -> None:
         raise BadPicture(
             f"it has {width} × {height} pixels; more than {most // 1_000_000} million are not read"
         )
-    if max(width, height) <= PIXEL_SIDE:
+    if max(width, height) <= ICON_SIDE:
         raise BadPicture("")  # nothing the owner would want to hear of

@@ -15,6 +15,7 @@ from bridge.sources.controls import Told, read_fields, read_tags
 from bridge.sources.fields import language_tag, plausible
 from bridge.sources.frontmatter import Fields
 from bridge.sources.html import absolute_url, absolutise, one_line, plain_text, same_host, strip_controls
+from bridge.sources.pictures import focal_point
 from bridge.sources.render import render
 
 MAX_MARKDOWN = 1_000_000
@@ -30,6 +31,7 @@ _IMAGE = (
     *("thumbnail", "og_image", "hero", "hero_image", "heroimage", "banner", "images"),
 )
 _IMAGE_ALT = ("image_alt", "cover_alt", "cover_image_alt", "featured_image_alt", "hero_alt", "hero_image_alt")
+_FOCAL_POINT = ("focal_point", "focalpoint", "focalPoint", "image_focal_point", "focus")
 _HEADING = re.compile(r"#(?!#)[ \t]+([^\n]{1,500})(?:\n|$)")
 _HEADING_END = re.compile(r"[ \t]#*[ \t]*(?:\{[^{}]{0,200}\})?[ \t]*$")
 _MORE = re.compile(r"<!--\s{0,5}(?:more|excerpt|truncate)\s{0,5}-->", re.IGNORECASE)
@@ -310,11 +312,18 @@ class _PostReader:
     def _image(self, base: str) -> list[Image]:
         """Return the picture that the front matter names, if it can be found."""
         for name in _IMAGE:
-            source, alt = _image_field(self.fields.get(name, self._extra.get(name)))
+            field = self.fields.get(name, self._extra.get(name))
+            source, alt = _image_field(field)
             url = self._local("img", source) or (absolute_url(source, base) if source else None)
             if url:
-                return [Image(url, one_line(alt or self._text(*_IMAGE_ALT), 1500))]
+                alt = one_line(alt or self._text(*_IMAGE_ALT), 1500)
+                return [Image(url, alt, focal_point=self._focal_point(field))]
         return []
+
+    def _focal_point(self, field: object) -> tuple[float, float] | None:
+        tables = (field if isinstance(field, dict) else {}, self.fields, self._extra)
+        given = (table[name] for table in tables for name in _FOCAL_POINT if name in table)
+        return focal_point(next(given, None))
 
     def _local(self, tag: str, url: str) -> str | None:
         """Return our own address of a picture in the folder, and a dead one for a link to a Markdown file."""

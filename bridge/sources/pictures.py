@@ -66,6 +66,29 @@ def size(value: object) -> int | None:
     return int(match.group(1)) if match else None
 
 
+def focal_point(value: object) -> tuple[float, float] | None:
+    """Return the spot no crop may lose: two numbers from -1 to 1 (y upwards), or words as Hugo themes have.
+
+    ``[0.2, 0.7]``, ``0.2, 0.7``, ``Top``, ``BottomLeft``, ``center``; `None` for anything else.
+    """
+    if isinstance(value, str):
+        sides = value.lower().replace("-", "").replace("_", "").replace(" ", "")
+        if match := _SIDES.fullmatch(sides):
+            return float(_ACROSS.get(match[2] or "", 0)), float(_UPWARDS.get(match[1] or "", 0))
+        value = value.strip("[] ").split(",")
+    if not isinstance(value, list) or len(value) != 2:
+        return None
+    try:
+        x, y = (float(part) for part in value)
+    except (TypeError, ValueError):
+        return None
+    return (x, y) if abs(x) <= 1 and abs(y) <= 1 else None
+
+
+_SIDES = re.compile(r"(top|center|bottom)?(left|right)?(?<=.)")
+_ACROSS, _UPWARDS = {"left": -1, "right": 1}, {"top": 1, "bottom": -1}
+
+
 def suffix(url: str) -> str:
     """Return the lower-case file extension of a URL's path, with its dot."""
     try:
