@@ -7,6 +7,7 @@ no descriptor is left to open one with.
 
 import contextlib
 import ctypes
+import sys
 from pathlib import Path
 
 MAX_MEMORY = 768 * 1024 * 1024  # bytes of address space, of which libraries take a part
@@ -33,8 +34,8 @@ def bound() -> None:
 def shut(*, spare: int = 0) -> bool:
     """Let this process open nothing more; say whether Landlock sees to it.
 
-    Then it may have `spare` descriptors, with which it reaches nothing but what it has in memory. Call it
-    when everything is imported: modules are files too.
+    Then it may have `spare` descriptors, with which it opens no file but those it has in memory. Call it when
+    everything is imported: modules are files too.
     """
     import resource
 
@@ -52,6 +53,8 @@ def _limit(kind: int, most: int) -> None:
 
 def _shut_files() -> bool:
     """Ask the kernel for a set of rules that allows nothing, and live by it from now on."""
+    if sys.platform != "linux":  # where these numbers mean other calls
+        return False
     try:
         system = ctypes.CDLL(None, use_errno=True)
         handled = ctypes.c_uint64(_EVERY_WAY_TO_OPEN)
@@ -60,5 +63,5 @@ def _shut_files() -> bool:
             return False  # an older kernel, or one that was told not to
         system.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
         return bool(system.syscall(_RESTRICT_SELF, rules, 0) == 0)
-    except (AttributeError, OSError):  # another system
+    except (AttributeError, OSError):  # no C library to ask
         return False
