@@ -74,7 +74,7 @@ def focal_point(value: object) -> tuple[float, float] | None:
     if isinstance(value, str):
         sides = value.lower().replace("-", "").replace("_", "").replace(" ", "")
         if match := _SIDES.fullmatch(sides):
-            return float(_ACROSS.get(match[2] or "", 0)), float(_UPWARDS.get(match[1] or "", 0))
+            return float(_ACROSS.get(match[2] or match[3], 0)), float(_UPWARDS.get(match[1], 0))
         value = value.strip("[] ").split(",")
     if not isinstance(value, list) or len(value) != 2:
         return None
@@ -85,7 +85,7 @@ def focal_point(value: object) -> tuple[float, float] | None:
     return (x, y) if abs(x) <= 1 and abs(y) <= 1 else None
 
 
-_SIDES = re.compile(r"(top|center|bottom)?(left|right)?(?<=.)")
+_SIDES = re.compile(r"(top|center|bottom)(left|right)?|(left|right)")
 _ACROSS, _UPWARDS = {"left": -1, "right": 1}, {"top": 1, "bottom": -1}
 
 
