@@ -13,8 +13,8 @@ WORKDIR /src
 RUN python -m venv /opt/fedibridge
 ENV PATH=/opt/fedibridge/bin:$PATH
 
-# HEIC=1 adds pillow-heif, which reads iPhones' photos and comes with x265, under the GPL.
-ARG HEIC=
+# pillow-heif reads iPhones' photos; it comes with x265, under the GPL: `--build-arg HEIC=` leaves it out.
+ARG HEIC=1
 # The libraries change seldom: a layer of their own, so that a change of our code does not fetch them again.
 COPY requirements.lock requirements-dev.lock ./
 RUN sed -n '/^setuptools==/,/^ *# via/p' requirements-dev.lock > build.lock \
