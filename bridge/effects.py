@@ -5,37 +5,26 @@ belongs to someone else (SECURITY A2). Everything may happen twice.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import unquote
 
+from bridge import stamps
 from bridge.activitypub import activities, documents
 from bridge.activitypub.ids import mint_activity_id
 from bridge.activitypub.parse import Activity, is_vote, parse_like, parse_reply
 from bridge.activitypub.values import get_id
-from bridge.addresses import host_of, same_origin
+from bridge.addresses import host_of
 from bridge.errors import BadDocument
+from bridge.incoming import Incoming, post_of, site_of, undo_key
 from bridge.model import Follower, RemoteActor
 from bridge.services import Services
 from bridge.sources.html import clean_incoming
 from bridge.store import Tx, deliveries, followers, identity, inbox, interactions, posts, remote
 from bridge.store.deliveries import NewActivity
-from bridge.store.interactions import BOOST, LIKE, QUOTE, REPLY, NewInteraction
+from bridge.store.interactions import BOOST, LIKE, REPLY, NewInteraction
 
 MAX_REPLY = 10_000  # characters of a reply's HTML that are kept (SECURITY C5)
 MAX_INTERACTIONS_SHOWN = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """A verified activity on its way to take effect. `actor` is who sent it, when we could learn it."""
-
-    activity: Activity
-    signer: str
-    actor: RemoteActor | None
-    serial: int  # of its arrival: tells apart what may rightly be answered twice
-    now: datetime
 
 
 Effect = Callable[[Tx, Services, Incoming], str]
@@ -52,29 +41,6 @@ def take_effect(tx: Tx, services: Services, incoming: Incoming) -> str:
     if not new and not (activity.type == "Follow" and _is_follower(tx, services, incoming)):
         return "came before"
     return effect(tx, services, incoming)
-
-
-def site_of(services: Services, uri: str | None) -> str | None:
-    """Return the site an actor's URL belongs to, tolerating a trailing slash and the profile's address."""
-    if uri is None:
-        return None
-    plain = uri.rstrip("/")
-    for key, site in services.config.sites.items():
-        ours = (services.ids.actor(key), services.ids.profile(site.user), site.website.rstrip("/"))
-        if plain in ours:
-            return key
-    return None
-
-
-def post_of(services: Services, uri: str | None) -> tuple[str, str] | None:
-    """Return (site, post id) that a URL of ours stands for."""
-    prefix = f"{services.ids.base_url}/ap/"
-    if uri is None or not uri.startswith(prefix):
-        return None
-    match uri.removeprefix(prefix).split("/"):
-        case [site, "posts", post_id] if site in services.config.sites:
-            return site, unquote(post_id)
-    return None
 
 
 def concerns_us(tx: Tx, services: Services, activity: Activity) -> bool:
@@ -94,7 +60,7 @@ def _follow(tx: Tx, services: Services, incoming: Incoming) -> str:
     site = site_of(services, activity.object_id)
     if site is None or actor is None:
         return "not about us"
-    if activity.id and inbox.was_undone(tx, _undo_key(incoming.signer, activity.id)):
+    if activity.id and inbox.was_undone(tx, undo_key(incoming.signer, activity.id)):
         return "undone before it came"
     host = host_of(actor.shared_inbox or actor.inbox)
     asks = followers.PENDING if services.site(site).approve_followers else followers.ACCEPTED
@@ -185,7 +151,7 @@ def _undo(tx: Tx, services: Services, incoming: Incoming) -> str:
     """Take something back by its id, or by what it did; an Undo that comes first is remembered."""
     undone_id = incoming.activity.object_id
     if undone_id:
-        inbox.undo(tx, _undo_key(incoming.signer, undone_id), now=incoming.now)
+        inbox.undo(tx, undo_key(incoming.signer, undone_id), now=incoming.now)
     embedded = incoming.activity.object
     removed = _undo_embedded(tx, services, incoming, embedded) if embedded else 0
     if undone_id and not removed:
@@ -210,11 +176,6 @@ def _undo_embedded(tx: Tx, services: Services, incoming: Incoming, embedded: Map
     return 0
 
 
-def _undo_key(signer: str, activity_id: str) -> str:
-    # With the signer: nobody can undo in advance what someone else will do.
-    return f"{signer} {activity_id}"
-
-
 # ── what people do with posts ─────────────────────────────────────────────────────────────────────
 
 _KINDS = {"Like": LIKE, "EmojiReact": LIKE, "Announce": BOOST}
@@ -226,7 +187,7 @@ def _react(tx: Tx, services: Services, incoming: Incoming) -> str:
     pk = posts.row_of(tx, *where) if where else None
     if where is None or pk is None or activity.object_id is None:
         return "not about a post of ours"
-    if activity.id and inbox.was_undone(tx, _undo_key(incoming.signer, activity.id)):
+    if activity.id and inbox.was_undone(tx, undo_key(incoming.signer, activity.id)):
         return "undone before it came"
     kind = _KINDS[activity.type]
     new = NewInteraction(
@@ -246,46 +207,12 @@ def _react(tx: Tx, services: Services, incoming: Incoming) -> str:
     return f"{kind} by {incoming.signer}"
 
 
-def _quote(tx: Tx, services: Services, incoming: Incoming) -> str:
-    """Welcome a quote (FEP-044f): our notes allow it, but Mastodon shows none without our word."""
-    activity, actor = incoming.activity, incoming.actor
-    where, quote = post_of(services, activity.object_id), activity.instrument
-    pk = posts.row_of(tx, *where) if where else None
-    if where is None or pk is None or actor is None or not quote or not same_origin(quote, incoming.signer):
-        return "not a quote of a post of ours"
-    site, quoted = where[0], services.ids.post(*where)
-    stamp = mint_activity_id(site, "QuoteAuthorization", quoted, quote)
-    new = NewInteraction(
-        site=site,
-        post_pk=pk,
-        kind=QUOTE,
-        actor_id=incoming.signer,
-        object_key=quote,
-        activity_id=activity.id,
-        public=True,
-        stamp=stamp,
-    )
-    interactions.save(tx, new, now=incoming.now)
-    identity.touch(tx)
-    accept = activities.accept(
-        services.ids,
-        site,
-        activity.raw,
-        activity_id=mint_activity_id(site, "Accept", quote, stamp),
-        result=services.ids.authorization(site, stamp),
-    )
-    answer = NewActivity(site, accept["id"], "Accept", quote, documents.encode(accept))
-    activity_pk = deliveries.add_activity(tx, answer, now=incoming.now)
-    deliveries.deliver_to(tx, activity_pk, answer, actor.inbox, host_of(actor.inbox), now=incoming.now)
-    return f"quote by {incoming.signer}"
-
-
 def _reply(tx: Tx, services: Services, incoming: Incoming) -> str:
     parts = _reply_parts(incoming.activity)
     thread = _thread_of(tx, services, parts.in_reply_to) if parts else None
     if parts is None or thread is None:
         return "not a reply to us"
-    if inbox.was_undone(tx, _undo_key(incoming.signer, parts.id)):
+    if inbox.was_undone(tx, undo_key(incoming.signer, parts.id)):
         return "deleted before it came"
     new = NewInteraction(
         site=thread[0],
@@ -351,11 +278,18 @@ def _delete(tx: Tx, services: Services, incoming: Incoming) -> str:
     if activity.object_id is None:
         return "not about us"
     removed = interactions.remove_reply(tx, incoming.signer, activity.object_id)
-    removed += interactions.remove(tx, QUOTE, incoming.signer, activity.object_id)
-    inbox.undo(tx, _undo_key(incoming.signer, activity.object_id), now=incoming.now)
+    removed += stamps.withdraw(tx, incoming.signer, activity.object_id)
+    inbox.undo(tx, undo_key(incoming.signer, activity.object_id), now=incoming.now)
     if removed:
         identity.touch(tx)
     return "reply deleted" if removed else "not about us"
+
+
+def _remove(tx: Tx, services: Services, incoming: Incoming) -> str:
+    """Mastodon takes a collection of accounts off its owner's profile, where others delete it."""
+    collection = incoming.activity.object_id
+    removed = stamps.withdraw(tx, incoming.signer, collection) if collection else 0
+    return "no longer listed" if removed else "not about us"
 
 
 def _move(tx: Tx, services: Services, incoming: Incoming) -> str:
@@ -380,9 +314,11 @@ EFFECTS: Mapping[str, Effect] = {
     "Like": _react,
     "EmojiReact": _react,
     "Announce": _react,
-    "QuoteRequest": _quote,
+    "QuoteRequest": stamps.welcome_quote,
+    "FeatureRequest": stamps.welcome_listing,
     "Create": _reply,
     "Update": _update,
     "Delete": _delete,
+    "Remove": _remove,
     "Move": _move,
 }

@@ -11,14 +11,15 @@ from bridge.activitypub.keys import load_public_key
 from bridge.activitypub.parse import Activity, binding_error, parse_activity
 from bridge.activitypub.signatures import SignedRequest, parse, verify
 from bridge.addresses import host_of
-from bridge.effects import Incoming, concerns_us, forget, take_effect
+from bridge.effects import concerns_us, forget, take_effect
 from bridge.errors import BadActivity, BadKey, BadUrl, BridgeError, SignatureError
 from bridge.fetch import Fetcher, FoundActor, NotNow, NotThere
+from bridge.incoming import Incoming
 from bridge.model import RemoteActor, RemoteKey
 from bridge.pump import Stop, pump
 from bridge.services import Services
 from bridge.store import Tx, followers, inbox, remote
-from bridge.store.inbox import Received
+from bridge.store.inbox import NOT_NAMED, Received
 from bridge.store.remote import CachedKey, Errand
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ ACTOR_FRESH = timedelta(days=1)
 PATIENCE = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 360, 720, 720, 720))
 MISSES_UNTIL_GONE, MISS_PAUSE = 3, timedelta(hours=24)
 MOVE_PAUSE = timedelta(days=7)
+ANSWERED = ("Follow", "QuoteRequest", "FeatureRequest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +111,23 @@ class Receiver:
             if isinstance(checked, Refused | Later | SignerGone):
                 return checked
             found = checked
-        wrong = binding_error(activity, received.actor_id)
+        signer = await self._signer(received)
+        wrong = binding_error(activity, signer)
         if wrong:
             return Refused(received, wrong)
-        return await self._with_actor(received, activity, found)
+        return await self._with_actor(received, activity, signer, found)
 
-    async def _with_actor(self, received: Received, activity: Activity, found: FoundActor | None) -> Verdict:
-        """Learn who the actor is, where that matters; only a Follow cannot do without."""
-        signer = received.actor_id
+    async def _signer(self, received: Received) -> str:
+        """Return whose activity it is: whoever it names, else whose key it is verified with."""
+        if received.actor_id != NOT_NAMED:
+            return received.actor_id
+        key = await asyncio.to_thread(self._cached_key, received.key_id)
+        return (key and key.actor_id) or NOT_NAMED
+
+    async def _with_actor(
+        self, received: Received, activity: Activity, signer: str, found: FoundActor | None
+    ) -> Verdict:
+        """Learn who the actor is, where that matters; only what is to be answered cannot do without."""
         if found is not None:
             return Ready(received, activity, signer, found)
         known, wanted = await asyncio.to_thread(self._look_up, activity, signer)
@@ -125,10 +136,10 @@ class Receiver:
         fetched = await self._fetcher.actor(signer)
         if isinstance(fetched, FoundActor) and fetched.actor.id == signer:
             return Ready(received, activity, signer, fetched)
-        if activity.type == "Follow" and known is None:
+        if activity.type in ANSWERED and known is None:
             if isinstance(fetched, NotNow):
                 return Later(received, fetched.why, fetched.retry_at, fetched.asked)
-            return Refused(received, f"The follower {signer} cannot be found.")
+            return Refused(received, f"The actor {signer} cannot be found.")
         return Ready(received, activity, signer, None, known)
 
     def _look_up(self, activity: Activity, signer: str) -> tuple[RemoteActor | None, bool]:
@@ -168,7 +179,7 @@ class Receiver:
 
     def _check(self, received: Received, key: RemoteKey) -> Refused | None:
         """Say what is wrong with whose signature it is; raise `SignatureError` if it is nobody's."""
-        if key.actor_id != received.actor_id:
+        if received.actor_id not in (key.actor_id, NOT_NAMED):
             return Refused(
                 received, f"It is signed by {key.actor_id} but says to come from {received.actor_id}."
             )

@@ -207,6 +207,19 @@ class Person:
         target = thing if isinstance(thing, str) else thing["id"]
         return self._activity("Delete", named, f"{target}#delete") | {"to": [PUBLIC]}
 
+    def quote_request(self, post: str, quote: str) -> Document:
+        return self._activity("QuoteRequest", post, f"{quote}/quote_request") | {"instrument": quote}
+
+    def feature_request(self, target: str, collection: str) -> Document:
+        """Ask to list an actor in a collection, as Mastodon 4.6 does: without naming an actor."""
+        number = f"{self.id}/feature_requests/{self.peer.serial()}"
+        request = self._activity("FeatureRequest", target, number) | {"instrument": collection}
+        return {key: value for key, value in request.items() if key != "actor"}
+
+    def remove(self, thing: str, collection: str) -> Document:
+        """Take something off a collection, as Mastodon does: without an id."""
+        return {"@context": AS2, "type": "Remove", "actor": self.id, "object": thing, "target": collection}
+
     def block(self, target: str) -> Document:
         return self._activity("Block", target, f"{self.id}#blocks/{self.peer.serial()}")
 

@@ -702,36 +702,3 @@ def test_what_has_no_effect_leaves_no_trace(lab: Lab) -> None:
     assert lab.receive() == 0
     assert lab.arrivals() == []
     assert alice.peer.gets == []
-
-
-def test_a_quote_is_welcomed_with_a_stamp_that_anyone_can_check(lab: Lab) -> None:
-    alice = lab.peer().person()
-    uri = lab.uri(lab.publish())
-    quote = f"{alice.id}/statuses/1"
-    request = {
-        "@context": "https://www.w3.org/ns/activitystreams",
-        "id": f"{quote}/quote_request",
-        "type": "QuoteRequest",
-        "actor": alice.id,
-        "object": uri,
-        "instrument": quote,
-    }
-    assert alice.send(request, INBOX) == 202
-    lab.receive()
-    lab.deliver()
-    accept = alice.peer.received[-1].activity
-    assert (accept["type"], accept["object"]["type"], accept["object"]["instrument"]) == (
-        "Accept",
-        "QuoteRequest",
-        quote,
-    )
-    status, stamp = lab.bridge.get(accept["result"])
-    assert status == 200
-    assert (stamp["type"], stamp["interactingObject"], stamp["interactionTarget"]) == (
-        "QuoteAuthorization",
-        quote,
-        uri,
-    )
-    alice.send(alice.delete({"id": quote, "type": "Tombstone"}), INBOX)
-    lab.receive()
-    assert lab.interactions() == []

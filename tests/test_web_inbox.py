@@ -352,6 +352,8 @@ NOBODY = (
 def test_an_actor_who_cannot_be_told_is_nobody(services, send, kind: str) -> None:
     MALLORY.is_known(services)
     for actor in NOBODY:
+        if actor is None and kind == "FeatureRequest":
+            continue  # whoever signs it asks (FEP-7aa9)
         assert send({**MALLORY.says(kind, CAFE), "actor": actor}, MALLORY) in (400, 401), actor
     assert waiting(services) == 0
 

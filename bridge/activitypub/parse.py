@@ -264,7 +264,7 @@ def parse_like(activity: Activity) -> LikeParts:
 # ── who may say what ─────────────────────────────────────────────────────────────────────────────
 
 # What these say twice is said once, and all of it is bound to the signer, so nothing hangs on an id.
-_MAY_LACK_ID = frozenset({"Undo", "Accept", "Reject"})
+_MAY_LACK_ID = frozenset({"Undo", "Accept", "Reject", "Remove"})
 
 
 def binding_error(activity: Activity, signer: str) -> str | None:

@@ -17,6 +17,9 @@ _columns = _table.c
 SEEN_FOR = timedelta(days=7)
 """How long an activity's id is remembered (SECURITY A9)."""
 
+NOT_NAMED = ""
+"""Stands for the actor where an activity names none: it comes from whoever its key belongs to."""
+
 QUARANTINE_AFTER = 5  # claims that ended neither done nor refused
 
 

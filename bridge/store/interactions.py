@@ -1,4 +1,4 @@
-"""Interactions: replies, likes and boosts other people made; stored now, shown on the site later."""
+"""Interactions: replies, likes, boosts, quotes and listings other people made."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,18 +13,23 @@ from bridge.store.upsert import upsert
 _table = schema.interactions
 _columns = _table.c
 
-REPLY, LIKE, BOOST, QUOTE = "reply", "like", "boost", "quote"
+REPLY, LIKE, BOOST, QUOTE, LISTING = "reply", "like", "boost", "quote", "listing"
 
 
 @dataclass(frozen=True, slots=True)
 class NewInteraction:
-    """Something a remote actor did with one of our posts. `content` is sanitised HTML."""
+    """Something a remote actor did with one of our posts, or with a site of ours (no `post_pk`).
+
+    `content` is sanitised HTML. A listing's `url` is the collection it is in.
+    """
 
     site: str
-    post_pk: int
+    post_pk: int | None
     kind: str
     actor_id: str
-    object_key: str  # the reply's own id; for likes and boosts the id of our post
+    object_key: (
+        str  # the reply's or quote's own id; for likes and boosts our post's, for listings our stamp's
+    )
     activity_id: str | None
     public: bool
     in_reply_to: str | None = None
@@ -57,6 +62,12 @@ def remove_activity(tx: Tx, actor_id: str, activity_id: str) -> int:
 def remove_reply(tx: Tx, actor_id: str, object_id: str) -> int:
     """Delete a reply; only its own author can."""
     return remove(tx, REPLY, actor_id, object_id)
+
+
+def remove_listings(tx: Tx, actor_id: str, collection: str) -> int:
+    """Forget that a collection lists our sites; only its own owner can."""
+    same = (_columns.kind == LISTING, _columns.actor_id == actor_id, _columns.url == collection)
+    return tx.execute(delete(_table).where(*same)).rowcount
 
 
 def revise_reply(tx: Tx, actor_id: str, object_id: str, *, content: str, public: bool) -> int:
@@ -104,16 +115,20 @@ def totals(tx: Tx) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def stamped(tx: Tx, site: str, stamp: str) -> tuple[str, str] | None:
-    """Return (quote's id, id of our post's last part) that a stamp was given for."""
+def stamped(tx: Tx, site: str, stamp: str) -> tuple[str, str | None] | None:
+    """Return (quote's id, last part of our post's id) that a stamp was given for; (collection, None) for one
+    that lists our actor.
+    """
     posts = schema.posts
     query = (
-        select(_columns.object_key, posts.c.id)
-        .select_from(_table.join(posts, posts.c.pk == _columns.post_pk))
-        .where(_columns.site == site, _columns.kind == QUOTE, _columns.stamp == stamp)
+        select(_columns.kind, _columns.object_key, _columns.url, posts.c.id)
+        .select_from(_table.outerjoin(posts, posts.c.pk == _columns.post_pk))
+        .where(_columns.site == site, _columns.stamp == stamp)
     )
     row = tx.execute(query).first()
-    return (row.object_key, row.id) if row else None
+    if row is None:
+        return None
+    return (row.url, None) if row.kind == LISTING else (row.object_key, row.id)
 
 
 def post_of_reply(tx: Tx, object_id: str) -> tuple[str, int] | None:

@@ -391,14 +391,14 @@ interactions = Table(
     Column("id", RowId, primary_key=True),
     Column("site", ForeignKey("sites.key"), nullable=False),
     Column("post_pk", ForeignKey("posts.pk")),
-    Column("kind", String, nullable=False),  # reply, like, boost, quote
+    Column("kind", String, nullable=False),  # reply, like, boost, quote, listing
     Column("actor_id", Text, nullable=False, index=True),
-    Column("object_key", Text, nullable=False),  # the reply's id; for likes and boosts our post's
+    Column("object_key", Text, nullable=False),  # see NewInteraction
     Column("activity_id", Text, index=True),
     Column("in_reply_to", Text),
     Column("content", Text),  # sanitised HTML
     Column("emoji", String),
-    Column("stamp", String, index=True),  # last part of the URL of our word that a quote is welcome
+    Column("stamp", String, index=True),  # last part of the URL of our word that this is welcome
     Column("url", Text),
     Column("public", Boolean, nullable=False),
     Column("published_at", Moment),

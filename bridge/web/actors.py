@@ -10,7 +10,7 @@ from flask import Blueprint, Response, request
 from bridge.activitypub import activities, documents
 from bridge.activitypub.documents import OUTBOX_PAGE_SIZE
 from bridge.activitypub.ids import mint_activity_id
-from bridge.effects import post_of
+from bridge.incoming import post_of
 from bridge.model import PUBLIC, Post, PostState
 from bridge.profile import actor_document, profile_url
 from bridge.services import Services
@@ -108,14 +108,16 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/ap/<site>/authorizations/<stamp>")
     def authorization(site: str, stamp: str) -> Response:
-        """Show our word that a quote is welcome (FEP-044f)."""
+        """Show our word that a quote (FEP-044f) or a listing (FEP-7aa9) is welcome."""
         with store.read() as tx:
             found = interactions.stamped(tx, site, stamp)
         if found is None:
             return error(404, "There is no such authorization here.")
-        quote, post_id = found
+        theirs, post_id = found
+        if post_id is None:
+            return document(activities.feature_authorization(ids, site, stamp, collection=theirs))
         quoted = ids.post(site, post_id)
-        return document(documents.quote_authorization(ids, site, stamp, quote=quote, quoted=quoted))
+        return document(activities.quote_authorization(ids, site, stamp, quote=theirs, quoted=quoted))
 
     @routes.get("/ap/<site>/activities/<activity_id>")
     def activity(site: str, activity_id: str) -> Response:

@@ -19,7 +19,7 @@ from bridge.effects import EFFECTS
 from bridge.errors import BadKey, SignatureError
 from bridge.services import Services
 from bridge.store import Tx, inbox, remote
-from bridge.store.inbox import Arrival
+from bridge.store.inbox import NOT_NAMED, Arrival
 from bridge.web.answers import error
 from bridge.web.limits import RateLimit, client_address
 
@@ -79,36 +79,42 @@ def _receive(services: Services, limit: RateLimit) -> Response:
 
 
 def _judge(services: Services, signed: SignedRequest, claim: Claim, activity: Activity) -> Response:
-    actor = activity.actor
     if activity.type not in EFFECTS:
         return _accepted()  # counted nowhere: anyone can send anything here
-    if actor is None or not same_origin(actor, claim.key_id):
+    if activity.actor is not None and not same_origin(activity.actor, claim.key_id):
         raise SignatureError(f"The key {claim.key_id} is not on the server of the activity's actor.")
     with services.store.read() as tx:
-        if _needs_nothing(tx, activity, actor):
+        if _needs_nothing(tx, activity):
             return _accepted()
         cached = remote.key(tx, claim.key_id)
-    wrong = binding_error(activity, actor)
+    # A FeatureRequest names no actor (FEP-7aa9): it comes from whoever the key belongs to.
+    actor = activity.actor or (cached.actor_id if cached else None)
+    wrong = binding_error(activity, actor or claim.key_id)
     if wrong:
         raise SignatureError(wrong)
     verified = _verify(services, signed, claim, actor, cached)
-    return _store(services, signed, claim, activity, actor, verified=verified)
+    return _store(services, signed, claim, activity, actor or NOT_NAMED, verified=verified)
 
 
-def _needs_nothing(tx: Tx, activity: Activity, actor: str) -> bool:
+def _needs_nothing(tx: Tx, activity: Activity) -> bool:
     """Absorb what would change nothing, before any key is looked for.
 
     Servers tell everyone they ever heard of that an account was deleted; its key is gone by then, and
     refusing would make them try again for days.
     """
-    if activity.is_about_its_actor and not remote.knows(tx, actor):
+    of_strangers = activity.is_about_its_actor or activity.type == "Remove"
+    if of_strangers and activity.actor and not remote.knows(tx, activity.actor):
         return True
     # A Follow that comes again is answered again: our Accept may have got lost.
     return activity.id is not None and activity.type != "Follow" and inbox.was_seen(tx, activity.id)
 
 
 def _verify(
-    services: Services, signed: SignedRequest, claim: Claim, actor: str, cached: remote.CachedKey | None
+    services: Services,
+    signed: SignedRequest,
+    claim: Claim,
+    actor: str | None,
+    cached: remote.CachedKey | None,
 ) -> bool:
     """Say whether the key we hold proves it; `False` leaves it to the worker, which may fetch the key."""
     if cached is None:
