@@ -22,7 +22,7 @@ LAYERS = (
     {"net", "sources", "store"},
     {"unchanged"},
     {"activitypub", "addresses", "hooks", "pictures", "retry", "unpack", "websub"},
-    {"config", "errors", "generated", "model"},
+    {"config", "errors", "generated", "lifeline", "model"},
 )  # fmt: skip
 
 # Whom a part must not even reach through others.

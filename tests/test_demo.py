@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import wait_for
 
 from bridge.activitypub.documents import encode
 from bridge.activitypub.keys import SigningKey, generate_rsa, public_pem
@@ -225,6 +226,14 @@ def test_ctrl_c_ends_everything_and_the_next_demo_goes_on(demo: Demo, cafe: Path
     finally:
         assert again.stop() == 0
     assert not again.is_anything_left()
+
+
+def test_a_demo_that_is_killed_takes_everything_with_it(cafe: Path) -> None:
+    demo = Demo(cafe)
+    demo.wait_for_line("Ctrl-C stops the demo")
+    demo.process.kill()
+    demo.process.wait()
+    wait_for(lambda: not demo.is_anything_left(), seconds=SECONDS)
 
 
 def test_a_database_of_another_port_is_left_behind(cafe: Path) -> None:

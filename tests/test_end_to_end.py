@@ -104,11 +104,16 @@ def test_a_post_travels_from_the_blog_to_two_servers_through_crash_stop_and_rest
 
         with site.running() as supervisor:
             _publish_and_see_it_arrive(site, peers, "After the restart")
+            site.write("Just before the supervisor is killed")
+            _kill_the_supervisor_and_see_all_end(supervisor)
+
+        with site.running() as supervisor:
+            _see_it_arrive(peers, "Just before the supervisor is killed")
             _stop_cleanly(supervisor)
 
         for peer, types in zip(peers, before, strict=True):
             assert types == ["Accept", "Create", "Create"]
-            assert peer.types == [*types, "Create", "Create"], site.log.read_text()
+            assert peer.types == [*types, "Create", "Create", "Create"], site.log.read_text()
             assert not any("Written long before" in content for content in titles(peer))
         assert gotosocial.refused == []
 
@@ -123,6 +128,10 @@ def _follow_and_be_accepted(site: Site, peers: tuple[FakePeer, ...]) -> None:
 
 def _publish_and_see_it_arrive(site: Site, peers: tuple[FakePeer, ...], title: str) -> None:
     site.write(title)
+    _see_it_arrive(peers, title)
+
+
+def _see_it_arrive(peers: tuple[FakePeer, ...], title: str) -> None:
     wait_for(lambda: all(any(title in content for content in titles(peer)) for peer in peers), why=title)
 
 
@@ -139,11 +148,22 @@ def _kill_the_worker_and_see_another(supervisor: int) -> None:
 
 
 def _stop_cleanly(supervisor: subprocess.Popen[bytes]) -> None:
-    family = children(supervisor.pid)
-    assert set(family) == {"web", "worker"}
-    grandchildren = [pid for child in family.values() for pid in children(child).values()]
+    family = _family(supervisor)
     began = time.monotonic()
     supervisor.send_signal(signal.SIGTERM)
     assert supervisor.wait(10) == 0
     assert time.monotonic() - began < 8
-    assert [pid for pid in (*family.values(), *grandchildren) if is_alive(pid)] == []
+    assert [pid for pid in family if is_alive(pid)] == []
+
+
+def _kill_the_supervisor_and_see_all_end(supervisor: subprocess.Popen[bytes]) -> None:
+    family = _family(supervisor)
+    supervisor.kill()
+    wait_for(lambda: not any(map(is_alive, family)), why=f"of {family} some are left")
+
+
+def _family(supervisor: subprocess.Popen[bytes]) -> list[int]:
+    """Return web, worker, and the processes of those."""
+    family = children(supervisor.pid)
+    assert set(family) == {"web", "worker"}
+    return [*family.values(), *(pid for child in family.values() for pid in children(child).values())]

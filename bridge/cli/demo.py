@@ -1,6 +1,7 @@
 """`bridge demo`: the newcomer's first minute, told step by step."""
 
 import dataclasses
+import os
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -130,7 +131,7 @@ class Showing:
             return self._settings.open()
 
     def _start(self, follower_port: int) -> None:
-        ours = self._settings.arguments()
+        ours = ["--ends-with", str(os.getpid()), *self._settings.arguments()]
         data = self._services.config.data
         port = self._services.config.server.port
         follower = ["--port", str(follower_port), "--allow", f"{HOST}:{port}"]

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def run(settings: Settings) -> None:
     """Run everything on one machine: the web process and a worker, supervised.
 
-    A process that dies is started again. SIGTERM or Ctrl-C stops both cleanly within eight seconds.
+    A process that dies is started again. SIGTERM or Ctrl-C stops both cleanly within eight seconds; killed,
+    this one takes both with it, as cleanly.
     The database is brought up to date first, after a backup.
     """
     from bridge.cli.supervisor import check_first, supervise

@@ -1,4 +1,7 @@
-"""Keeps child processes running: one that dies is started again, and all stop together."""
+"""Keeps child processes running: one that dies is started again, and all stop together.
+
+They do when we are killed, too: see `lifeline`.
+"""
 
 import fcntl
 import logging
@@ -74,7 +77,7 @@ def _look_after(child: Child) -> None:
 
 def _start(arguments: Sequence[str]) -> subprocess.Popen[bytes]:
     # A group of its own: Ctrl-C in a terminal reaches only us, and we stop them in order.
-    command = [sys.executable, "-m", "bridge", *arguments]
+    command = [sys.executable, "-m", "bridge", "--ends-with", str(os.getpid()), *arguments]
     # Two arenas are enough for our few threads; glibc's default keeps memory of every burst in eight a core.
     environment = {"MALLOC_ARENA_MAX": "2", **os.environ}
     return subprocess.Popen(command, start_new_session=True, env=environment)  # noqa: S603  our own program

@@ -2,9 +2,6 @@
 
 import logging
 import os
-import signal
-import threading
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -40,17 +37,11 @@ def serve(host: str, port: int, open_: "Callable[[], Services]", *, workers: int
     server.serve(target_loader=partial(_load, open_), wrap_loader=False)
 
 
-def _end_with(parent: int) -> None:
-    """End this process when its parent is gone: killed, it could not tell us to."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
 def _load(open_: "Callable[[], Services]", *_: Any) -> Any:
+    from bridge.lifeline import end_with
     from bridge.web import create_wsgi
     from bridge.web.gate import Gate
 
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    threading.Thread(target=_end_with, args=(os.getppid(),), name="parent", daemon=True).start()
+    end_with(os.getppid())
     return Gate(create_wsgi(open_()))
