@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from types import TracebackType
 from typing import Self
 from urllib.parse import urljoin
@@ -18,6 +19,7 @@ from urllib.parse import urljoin
 import aiohttp
 import certifi
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
@@ -32,6 +34,8 @@ DNS_THREADS = 64
 MAX_RETRY_AFTER = timedelta(hours=6)
 _MAX_WHY = 200
 _MAX_HEADER = 16 * 1024  # bytes of one header: a long Content-Security-Policy passes, a bomb does not
+_MAX_ANSWERS = 16  # that wait to be looked at: one, and what may come before it (103 Early Hints)
+_MAX_UNSEEN = 512 * 1024  # bytes that come meanwhile; reading pauses at less when they are a body
 _ANSWER_SECONDS = 2.0  # for the rest of an answer to a POST, once its status is known
 _HTTP_ONLY = frozenset({"https"})
 _REDIRECTS = {301: True, 302: False, 303: False, 307: False, 308: True}  # status → permanent?
@@ -102,6 +106,8 @@ class Client:
             limit=0,
             limit_per_host=PER_HOST,
         )
+        # There is no public place to say it; a test holds aiohttp to it.
+        connector._factory = partial(_Answers, asyncio.get_running_loop())  # type: ignore[assignment]
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -308,6 +314,26 @@ class _CheckedResolver(AbstractResolver):
 
     async def close(self) -> None:
         """Hold nothing to close."""
+
+
+class _Answers(ResponseHandler):
+    """Reads answers as aiohttp does, and gives up on a server that sends them without end.
+
+    They are queued as they are parsed. uvloop reads a busy connection 32 times before anyone takes them from
+    the queue: 8 MB, which are 300,000 answers of a line, and 130 MB once they are objects.
+    """
+
+    _unseen = 0  # bytes since the queue was empty
+
+    def data_received(self, data: bytes) -> None:
+        if self.exception() is not None:
+            return
+        self._unseen = self._unseen + len(data) if len(self) else len(data)
+        super().data_received(data)
+        endless = len(self) > _MAX_ANSWERS or (len(self) and self._unseen > _MAX_UNSEEN)
+        if endless and self.transport is not None:
+            self.set_exception(UnusableAnswer("one request is answered again and again"))
+            self.transport.abort()
 
 
 def parse_retry_after(text: str, now: datetime) -> timedelta | None:

@@ -427,6 +427,57 @@ def test_a_bomb_is_dropped_at_the_limit_without_being_held_in_memory(run, bomb):
         assert peak < 32 * MIB
 
 
+CHUNKED = head("200 OK", "Transfer-Encoding: chunked")
+FLOODS = {
+    "hints": flood(b"", head("103 Early Hints") * 1000),
+    "hints with links": flood(b"", head("103 Early Hints", *["Link: " + "x" * 8000] * 100)),
+    "headers": flood(b"HTTP/1.1 200 OK\r\n", b"a: b\r\n" * 10_000),
+    "a header": flood(b"HTTP/1.1 200 OK\r\nX: ", b"b" * 65536),
+    "a header's name": flood(b"HTTP/1.1 200 OK\r\n", b"b" * 65536),
+    "a reason": flood(b"HTTP/1.1 200 ", b"b" * 65536),
+    "empty lines": flood(b"", b"\r\n" * 30_000),
+    "a chunk's size": flood(CHUNKED, b"0" * 65536),
+    "a chunk's extension": flood(CHUNKED + b"1;", b"a" * 65536),
+    "extended chunks": flood(CHUNKED, b"1;" + b"a=b;" * 1000 + b"\r\nx\r\n"),
+    "trailers": flood(CHUNKED + b"1\r\nx\r\n0\r\n", b"a: b\r\n" * 10_000),
+    "a trailer": flood(CHUNKED + b"1\r\nx\r\n0\r\na: ", b"b" * 65536),
+    "another protocol": flood(
+        head("101 Switching Protocols", "Upgrade: x", "Connection: upgrade"), bytes(65536)
+    ),
+    "answers": flood(b"", head("200 OK", "Content-Length: 0") * 1000),
+}
+
+
+@pytest.mark.parametrize("kind", FLOODS)
+@pytest.mark.parametrize("ask", [get_from, post_to])
+def test_what_comes_without_end_is_not_held_in_memory(run, kind, ask):
+    with running({"/": FLOODS[kind]}) as server:
+        tracemalloc.start()
+        try:
+            started = time.monotonic()
+            outcome = run(ask(server, "/", timeout=0.5))
+            took = time.monotonic() - started
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    if isinstance(outcome, Unreachable):
+        why(outcome)
+    assert peak < 16 * MIB
+    assert took < 3
+
+
+def test_hints_before_an_answer_are_passed_over(run):
+    with running(
+        {"/": raw(head("103 Early Hints", "Link: </a.css>") * 10 + head("204 No Content"))}
+    ) as server:
+        assert answered(run(get_from(server, "/"))).status == 204
+
+
+def test_hints_without_end_are_said_to_be_the_reason(run):
+    with running({"/": FLOODS["hints"]}) as server:
+        assert why(run(get_from(server, "/"))) == "one request is answered again and again"
+
+
 def test_what_is_packed_twice_is_unpacked_once_or_not_at_all(run):
     twice = nested_gzip(20)
     moods = {
@@ -484,7 +535,6 @@ GARBLED = {
     "a redirect in no known script": raw(
         head("302 Found").replace(b"\r\n\r\n", b"\r\nLocation: /\xff\r\n\r\n")
     ),
-    "endless informational": flood(b"", head("103 Early Hints") * 1000),
 }
 
 
