@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from bridge.activitypub.documents import CONTENT_TYPE
 from bridge.activitypub.signatures import sign
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, StoreUnavailable
 from bridge.model import Answered, Decision, Delivered, Delivery, Drop, Outcome, Scheme, Unreachable
 from bridge.net import Client
 from bridge.pump import GRACE, Stop, pump
@@ -113,7 +113,7 @@ class Deliverer:
         self._busy[host] += 1
         try:
             outcome, scheme = await self._knock(job)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, StoreUnavailable):  # not the fault of who was to get it
             return Attempt(job.delivery, None)
         except BridgeError as error:  # a key or URL of ours or theirs that cannot be used
             outcome, scheme = Unreachable(str(error)), None

@@ -13,6 +13,7 @@
     ├─ BadDocument            a remote document that is not what its URL promised
     ├─ BadPicture             a picture that servers could not show
     ├─ StoreError             the database cannot be used (too new, locked, missing)
+    │  └─ StoreUnavailable    not now: it is away, or its disk is full
     └─ DemoError              `bridge demo` cannot start or go on
 
 Each message is a sentence for the owner of the site: it names the file, line, URL or server it is
@@ -71,6 +72,10 @@ class BadPicture(BridgeError):
 
 class StoreError(BridgeError):
     """The database cannot be used as it is."""
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot be used now; the same may work later. It is logged where it is noticed first."""
 
 
 class DemoError(BridgeError):

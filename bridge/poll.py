@@ -12,7 +12,7 @@ from bridge import lint
 from bridge.addresses import host_of
 from bridge.config import FeedSource, FolderSource
 from bridge.drafting import NOTHING, Prepared, commit_prepared, entries_to_look_at, judge, render
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, StoreUnavailable
 from bridge.fetch import Fetcher
 from bridge.folders import folder_of
 from bridge.lookat import Viewer
@@ -143,7 +143,7 @@ class Poller:
             if source.kind == "folder":
                 return await self._rendered(await asyncio.to_thread(self._poll_folder, source))
             return await self._rendered(await self._poll_feed(source))
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, StoreUnavailable):
             return Polled(source, self._interrupted(source))
         except BridgeError as error:
             return self._failed(source, str(error))
@@ -255,6 +255,8 @@ class Poller:
                 continue
             try:
                 self._settle_one(one)
+            except StoreUnavailable:
+                continue  # polled again when its lease ends
             except Exception as error:
                 log.exception("Publishing from %s failed", one.source.location)
                 failed = self._failed(one.source, f"{one.source.location}: could not be published: {error}")

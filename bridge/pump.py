@@ -10,6 +10,8 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
+from bridge.errors import StoreUnavailable
+
 log = logging.getLogger(__name__)
 
 TICK = 0.05
@@ -17,6 +19,9 @@ TICK = 0.05
 
 IDLE_TICKS = 10
 """After a claim that found nothing, this many ticks pass before the next one while work is under way."""
+
+PAUSE = 1.0
+"""Seconds until what could not be settled is tried again."""
 
 GRACE = 4.0
 """Seconds that what is under way gets to finish after a stop."""
@@ -39,14 +44,17 @@ async def pump(
     slots: int,
     stop: Stop,
     grace: float = GRACE,
+    pause: float = PAUSE,
 ) -> int:
     """Handle everything that is due, `slots` at a time; return how many once nothing is left.
 
     `handle` turns whatever happens into a result and never raises; if it does all the same, that is logged
     and its item is left to its lease. When `stop` is set nothing more is claimed; what is still under way
     after `grace` seconds is cancelled, which `handle` answers with a result too, so that it can be settled
-    as not done. What `claim` or `settle` raise ends the pump, once nothing is under way any more.
+    as not done. What `claim` or `settle` raise ends the pump, once nothing is under way any more; results
+    that could not be settled because the database is away are kept, and nothing is claimed until they are.
     """
+    results: list[Result] = []
     running: set[asyncio.Task[Result]] = set()
     handled = idle = 0
     deadline: float | None = None
@@ -56,22 +64,46 @@ async def pump(
                 deadline = deadline or asyncio.get_running_loop().time() + grace
                 _cancel_after(deadline, running)
             found: Sequence[Item] = ()
-            if not stop.is_set() and idle == 0 and len(running) < slots:
-                found = await asyncio.to_thread(claim, slots - len(running))
+            if not stop.is_set() and idle == 0 and len(running) < slots and not results:
+                found = await _claimed(claim, slots - len(running), alone=not running)
                 running |= {asyncio.ensure_future(handle(item)) for item in found}
                 idle = 0 if found else IDLE_TICKS
-            if not running:
+            if not running and not results:
                 return handled
             idle = max(0, idle - 1)
             finished = await _finished(running)
             running -= finished
             handled += len(finished)
-            results = list(_results(finished))
-            if results:
-                await asyncio.to_thread(settle, results)
+            results += _results(finished)
+            if results and await _is_settled(settle, results, stop, pause):
+                results = []
     finally:
         if running:
             await asyncio.wait(running)
+
+
+async def _claimed(claim: Callable[[int], Sequence[Item]], room: int, *, alone: bool) -> Sequence[Item]:
+    """Claim; while the database is away nothing, if something under way is still to be settled."""
+    try:
+        return await asyncio.to_thread(claim, room)
+    except StoreUnavailable:
+        if alone:
+            raise
+        return ()
+
+
+async def _is_settled(
+    settle: Callable[[Sequence[Result]], None], results: Sequence[Result], stop: Stop, pause: float
+) -> bool:
+    """Settle; while the database is away say no, after a pause. After a stop there is no other time."""
+    try:
+        await asyncio.to_thread(settle, results)
+    except StoreUnavailable:
+        if stop.is_set():
+            raise
+        await asyncio.sleep(pause)
+        return False
+    return True
 
 
 def _cancel_after(deadline: float, running: set[asyncio.Task[Result]]) -> None:
@@ -82,7 +114,7 @@ def _cancel_after(deadline: float, running: set[asyncio.Task[Result]]) -> None:
 
 async def _finished(running: set[asyncio.Task[Result]]) -> set[asyncio.Task[Result]]:
     """Wait one tick, or less when everything is done before."""
-    done, _ = await asyncio.wait(running, timeout=TICK)
+    done, _ = await asyncio.wait(running, timeout=TICK) if running else (set(), None)
     return done
 
 

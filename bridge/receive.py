@@ -12,7 +12,7 @@ from bridge.activitypub.parse import Activity, binding_error, parse_activity
 from bridge.activitypub.signatures import SignedRequest, parse, verify
 from bridge.addresses import host_of
 from bridge.effects import concerns_us, forget, take_effect
-from bridge.errors import BadActivity, BadKey, BadUrl, BridgeError, SignatureError
+from bridge.errors import BadActivity, BadKey, BadUrl, BridgeError, SignatureError, StoreUnavailable
 from bridge.fetch import Fetcher, FoundActor, NotNow, NotThere
 from bridge.incoming import Incoming
 from bridge.model import RemoteActor, RemoteKey
@@ -99,6 +99,8 @@ class Receiver:
             return Later(received, "the bridge was stopped", self._services.now())
         except (BadActivity, SignatureError, BadKey, BadUrl) as error:
             return Refused(received, str(error))
+        except StoreUnavailable as error:
+            return Later(received, str(error), self._services.now(), asked=False)
         except Exception as error:  # one poisoned arrival never stops the others
             log.exception("Arrival %d from %s failed unexpectedly", received.id, received.host)
             return Later(received, f"{type(error).__name__}: {error}", self._services.now())
@@ -214,6 +216,8 @@ class Receiver:
             try:
                 with self._services.store.write() as tx:
                     self._settle_one(tx, verdict)
+            except StoreUnavailable:
+                raise  # all of them come again: what took effect will have none
             except Exception:
                 log.exception("Arrival %d could not take effect", verdict.received.id)
 

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, timedelta
 
@@ -15,6 +16,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from bridge.absence import PageAsker
 from bridge.addresses import Reach
 from bridge.deliver import Deliverer
+from bridge.errors import StoreUnavailable
 from bridge.fetch import Fetcher
 from bridge.lookat import tidy_pictures
 from bridge.net import Client
@@ -35,6 +37,7 @@ HOUSEKEEPING = timedelta(hours=6)
 KEEP_DELIVERIES = timedelta(days=60)
 KEEP_STRANGERS = timedelta(days=30)
 FETCH_SLOTS = 100  # requests beside deliveries: polls, keys, actors
+PAUSE_WITHOUT_STORE = 1.0  # seconds
 STOP_SECONDS = 6.5  # for what is under way; containers are killed after ten
 
 Job = Callable[[], Awaitable[object]]
@@ -50,6 +53,7 @@ class Worker:
         self._stop = stop
         self._under_way: set[asyncio.Task[object]] = set()
         self._failing: dict[str, str] = {}  # job → its last failure
+        self._resume_at = 0.0  # no job begins before: the database is away
         fetcher = Fetcher(services, client)
         self._poller = Poller(services, client, at_home=at_home)
         self._subscriber = Subscriber(services, client, self._poller)
@@ -101,13 +105,15 @@ class Worker:
 
     async def _run(self, name: str, job: Job) -> None:
         """Run a job; its failure is logged and does not end the worker."""
-        if self._stop.is_set():
+        if self._stop.is_set() or time.monotonic() < self._resume_at:
             return
         task: asyncio.Task[object] = asyncio.ensure_future(_as_coroutine(job))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         try:
             await asyncio.shield(task)
+        except StoreUnavailable:  # the store has logged it
+            self._resume_at = time.monotonic() + PAUSE_WITHOUT_STORE
         except Exception as error:
             self._complain(name, error)
         else:

@@ -17,6 +17,7 @@ from http_signing import rsa_key
 from lab import CAFE, INBOX, Lab
 from processes import free_port, run, run_in_terminal
 
+from bridge.cli import inspect
 from bridge.cli.main import COMMANDS, cli
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-7]m")
@@ -206,6 +207,13 @@ def test_status_for_scripts_is_json(lab: Lab, ask) -> None:
     assert found["sites"][0]["followers"] == 1
     assert found["sources"][0]["location"] == lab.blog.feed
     assert found["deliveries"] == {"delivered": 1}
+    assert found["free_bytes"] > 0
+
+
+def test_status_warns_of_a_disk_that_is_nearly_full(ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "make room" not in ask("status")
+    monkeypatch.setattr(inspect, "LITTLE_ROOM", 1 << 62)
+    assert re.search(r"✗ Only \d+ MB are free on the disk of the data folder: make room.", ask("status"))
 
 
 # ── followers ─────────────────────────────────────────────────────────────────────────────────────

@@ -1,6 +1,7 @@
 """`bridge status`: is everything well?"""
 
 import dataclasses
+import shutil
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +25,9 @@ from bridge.store import (
     subscriptions,
 )
 from bridge.store.subscriptions import Subscription
+
+MEGABYTE = 1_000_000
+LITTLE_ROOM = 100 * MEGABYTE
 
 
 @click.command()
@@ -69,6 +73,7 @@ def _gather(services: Services) -> dict[str, Any]:
             "delayed_arrivals": inbox.delayed(tx),
             "refused_arrivals": inbox.trouble(tx),
             "interactions": interactions.totals(tx),
+            "free_bytes": shutil.disk_usage(services.config.data).free,
         }
 
 
@@ -113,6 +118,9 @@ def _print_waiting(found: dict[str, Any]) -> None:
 
 
 def _print_trouble(found: dict[str, Any]) -> None:
+    if found["free_bytes"] < LITTLE_ROOM:
+        free = found["free_bytes"] / MEGABYTE
+        say(f"✗ Only {free:.0f} MB are free on the disk of the data folder: make room.", style="red")
     counts = found["deliveries"]
     say(
         f"Deliveries: {counts.get('pending', 0)} waiting, {counts.get('delivered', 0)} delivered, "

@@ -15,12 +15,14 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from bridge.errors import StoreError
+from bridge.store.outage import Watch
 
 log = logging.getLogger(__name__)
 
 Tx = Connection
 """An open transaction. Outside this package it is only ever handed back to functions of this package."""
 
+CONNECT_SECONDS = 5  # then a server that does not answer is away
 BUSY_TIMEOUT = 10.0  # seconds a writer waits for another process's short transaction
 
 
@@ -34,6 +36,7 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._writer = threading.Lock() if engine.dialect.name == "sqlite" else None
+        self._watch = Watch()
 
     @property
     def is_sqlite(self) -> bool:
@@ -42,12 +45,20 @@ class Store:
 
     @contextmanager
     def write(self) -> Iterator[Tx]:
-        """Open a transaction that commits when the block ends and rolls back when it raises."""
+        """Open a transaction that commits when the block ends and rolls back when it raises.
+
+        Raises `StoreUnavailable`, as `read` does, when the database is away or has no room.
+        """
         if self._writer is None:
-            with self._engine.begin() as tx:
+            with self._watch.over(writing=True), self._engine.begin() as tx:
                 yield tx
             return
-        with self._writer, self._engine.connect().execution_options(bridge_write=True) as tx, tx.begin():
+        with (
+            self._watch.over(writing=True),
+            self._writer,
+            self._engine.connect().execution_options(bridge_write=True) as tx,
+            tx.begin(),
+        ):
             yield tx
 
     @contextmanager
@@ -73,7 +84,7 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Tx]:
         """Open a transaction that only reads."""
-        with self._engine.connect() as tx:
+        with self._watch.over(writing=False), self._engine.connect() as tx:
             yield tx
 
     @contextmanager
@@ -115,7 +126,15 @@ def _postgresql(url: str) -> Engine:
     parsed = make_url(url).set(drivername="postgresql+psycopg")
     # SQLAlchemy only keeps the count of rows an INSERT made when it is asked to.
     options = {"preserve_rowcount": True}
-    return create_engine(parsed, pool_size=5, max_overflow=10, pool_pre_ping=True, execution_options=options)
+    patience = {} if "connect_timeout" in parsed.query else {"connect_timeout": CONNECT_SECONDS}
+    return create_engine(
+        parsed,
+        pool_size=5,
+        max_overflow=10,
+        pool_pre_ping=True,
+        connect_args=patience,
+        execution_options=options,
+    )
 
 
 def _sqlite(path: Path, module: ModuleType) -> Engine:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from bridge.errors import BadActivity, BadUrl, BridgeError, SignatureError
+from bridge.errors import BadActivity, BadUrl, BridgeError, SignatureError, StoreUnavailable
 from bridge.services import Services
 from bridge.web import actors as actors
 from bridge.web import discovery as discovery
@@ -53,6 +53,8 @@ def create_wsgi(services: Services) -> FastPath:
 
 
 def _answer_bridge_error(problem: BridgeError) -> Response:
+    if isinstance(problem, StoreUnavailable):  # the store has logged it
+        return error(503, "The database cannot be used; please try again later.", retry_after=60)
     status = next((code for kind, code in STATUS_OF.items() if isinstance(problem, kind)), None)
     return _answer_unexpected(problem) if status is None else error(status, str(problem))
 

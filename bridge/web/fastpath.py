@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bridge.errors import StoreUnavailable
 from bridge.store import Store, identity
 from bridge.web.answers import wants_page
 
@@ -111,6 +112,8 @@ class FastPath:
         try:
             with self._store.read() as tx:
                 current = identity.revision(tx)
+        except StoreUnavailable:
+            return
         except Exception as problem:
             # Whatever a database can raise: what we remember is still the best there is.
             log.warning("The database cannot be asked for changes: %s", problem)

@@ -1,0 +1,87 @@
+"""A database that cannot be used: told apart from mistakes of ours, and said once, as is its return."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from bridge.errors import StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+CALM, CALM_WHEN_FULL = 1.0, 60.0
+"""Seconds without a failure until it is over. A full disk lets small changes through between large ones."""
+
+_SQLITE = (
+    *("database or disk is full", "disk I/O error", "unable to open database file"),
+    *("attempt to write a readonly database", "database is locked"),
+)
+_OURS = ("40", "55", "57014")  # SQLSTATEs: conflicts and cancelled statements, which a repetition may mend
+_FULL = ("is full", "disk I/O error", "No space left")
+
+
+@dataclass
+class Outage:
+    """An outage under way, in seconds of the clock."""
+
+    began: float
+    last_failure: float
+    full: bool
+
+
+class Watch:
+    """Watches what one process does with its database; failures of an outage become `StoreUnavailable`."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._outage: Outage | None = None
+
+    @contextmanager
+    def over(self, *, writing: bool) -> Iterator[None]:
+        """Watch over one transaction."""
+        try:
+            yield
+        except DBAPIError as error:
+            why = explain(error)
+            if why is None:
+                raise
+            full = any(sign in why for sign in _FULL)
+            advice = "Make room on its disk" if full else "What needs it waits until it answers"
+            sentence = f"The database cannot be used: {why}. {advice}; nothing is lost."
+            self._failed(sentence, full=full)
+            raise StoreUnavailable(sentence) from error
+        if self._outage is not None:
+            self._succeeded(writing=writing)
+
+    def _failed(self, sentence: str, *, full: bool) -> None:
+        with self._lock:
+            now = self._clock()
+            if self._outage is None:
+                log.error("%s", sentence)
+                self._outage = Outage(now, now, full)
+            self._outage.last_failure = now
+
+    def _succeeded(self, *, writing: bool) -> None:
+        with self._lock:
+            outage, now = self._outage, self._clock()
+            if outage is None or (outage.full and not writing):
+                return
+            if now - outage.last_failure >= (CALM_WHEN_FULL if outage.full else CALM):
+                log.warning("The database can be used again, after %d s.", now - outage.began)
+                self._outage = None
+
+
+def explain(error: DBAPIError) -> str | None:
+    """Say in a line why the database cannot be used; `None` when it can, and the statement was wrong."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return None
+    why = " ".join(str(error.orig).partition("\n")[0].split())[:200]
+    if type(error.orig).__module__.startswith("psycopg"):
+        state = getattr(error.orig, "sqlstate", None) or ""
+        return None if state.startswith(_OURS) else why
+    return why if why.startswith(_SQLITE) else None
