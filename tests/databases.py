@@ -102,6 +102,17 @@ class Postgres:
         finally:
             self._drop(name)
 
+    @contextmanager
+    def away(self, url: str) -> Iterator[None]:
+        """Let a database refuse everyone, those inside and those who come, until the block ends."""
+        name = url.rpartition("/")[2]
+        self._run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        self._run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+        try:
+            yield
+        finally:
+            self._run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+
     def clean_up(self) -> None:
         """Leave the server as it was."""
         self._drop(self._shared)

@@ -5,9 +5,10 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-from databases import _free_port
+from databases import Postgres, opened
 from fake_peer import Person
 from lab import CAFE, INBOX, Lab
+from processes import free_port
 from sqlalchemy.exc import OperationalError
 
 from bridge.errors import StoreUnavailable
@@ -46,8 +47,6 @@ def large_follow(person: Person) -> dict[str, object]:
 
 @pytest.fixture
 def full(lab: Lab) -> Lab:
-    if not lab.store.is_sqlite:
-        pytest.skip("PostgreSQL has no such limit")
     fill(lab)
     return lab
 
@@ -75,7 +74,7 @@ def test_a_full_disk_is_one_sentence(full: Lab, caplog: pytest.LogCaptureFixture
 
 
 def test_a_server_that_is_away_is_one_sentence(caplog: pytest.LogCaptureFixture) -> None:
-    store = Store(_postgresql(f"postgresql://bridge:secret@127.0.0.1:{_free_port()}/bridge"))
+    store = Store(_postgresql(f"postgresql://bridge:secret@127.0.0.1:{free_port()}/bridge"))
     for _ in range(3):
         with pytest.raises(StoreUnavailable, match="Connection refused"), store.read():
             pass
@@ -84,6 +83,33 @@ def test_a_server_that_is_away_is_one_sentence(caplog: pytest.LogCaptureFixture)
     (said,) = sentences(caplog)
     assert "nothing is lost" in said
     assert "secret" not in said
+
+
+def test_a_database_that_comes_back_is_used_again_by_who_had_it_open(
+    postgres_server: Postgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    with postgres_server.migrated() as url, opened(url) as store:
+        with store.write() as tx:
+            identity.set_meta(tx, "a", "1")
+        with postgres_server.away(url):
+            for _ in range(3):
+                with pytest.raises(StoreUnavailable), store.write() as tx:
+                    identity.set_meta(tx, "a", "2")
+        with store.read() as tx:
+            assert identity.get_meta(tx, "a") == "1"
+    assert len(sentences(caplog)) == 1, "its end is said when it has been over for a while"
+
+
+def test_a_database_that_goes_in_the_middle_of_a_transaction_takes_nothing_of_it(
+    postgres_server: Postgres,
+) -> None:
+    with postgres_server.migrated() as url, opened(url) as store:
+        with pytest.raises(StoreUnavailable), store.write() as tx:
+            identity.set_meta(tx, "a", "1")
+            with postgres_server.away(url):
+                pass
+        with store.read() as tx:
+            assert identity.get_meta(tx, "a") is None
 
 
 def failing(watch: Watch, why: str) -> None:

@@ -20,7 +20,7 @@ _SQLITE = (
     *("database or disk is full", "disk I/O error", "unable to open database file"),
     *("attempt to write a readonly database", "database is locked"),
 )
-_OURS = ("40", "55", "57014")  # SQLSTATEs: conflicts and cancelled statements, which a repetition may mend
+_OURS = ("40", "55P03", "57014")  # SQLSTATEs: conflicts and cancelled statements, which a repetition may mend
 _FULL = ("is full", "disk I/O error", "No space left")
 
 
