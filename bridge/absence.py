@@ -3,16 +3,16 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from urllib.parse import urlsplit
+from datetime import datetime, timedelta
+from urllib.parse import urljoin, urlsplit
 
-from bridge.changes import CHECK_PAUSE, MOST_GONE, PageCheck, Reason, is_deleted
+from bridge.changes import CHECK_PAUSE, GONE_SPAN, MOST_GONE, PageCheck, Reason, is_deleted
 from bridge.model import Answered, Outcome
 from bridge.net import Client
 from bridge.publish import delete_post
 from bridge.pump import Stop, pump
 from bridge.services import Services
-from bridge.store import Tx, absences, holds
+from bridge.store import Tx, absences, holds, posts
 from bridge.store.absences import Absence
 from bridge.store.holds import NewHold
 
@@ -54,18 +54,27 @@ class PageAsker:
 
     async def _look(self, absence: Absence) -> Look:
         page = absence.post.page_url
-        status = await self._status(page) if page else 200
-        # The site's front page tells a deleted post from a site that is down.
-        home = (
-            await self._status(self._services.site(absence.post.site).website) if status in (404, 410) else 0
-        )
-        return Look(absence, status, home)
+        if not page:
+            return Look(absence, 200, 0)
+        status = await self._status(page)
+        if status not in (404, 410):
+            return Look(absence, status, 0)
+        # The front page tells a deleted post from a site that is down.
+        return Look(absence, status, await self._status(self._home_of(page, absence.post.site)))
+
+    def _home_of(self, page: str, site: str) -> str:
+        """Return the front page of the site a page is on, which need not be the website in the config."""
+        website = self._services.site(site).website
+        return website if _is_same_host(page, website) else urljoin(page, "/")
 
     async def _status(self, url: str) -> int:
+        """Return what an address answers with; 0 when nobody does, or another host than the one asked."""
         outcome: Outcome = await self._client.get(
             url, accept=ACCEPT, limit=LIMIT, timeout=SECONDS, schemes=("https", "http")
         )
-        return outcome.status if isinstance(outcome, Answered) else 0
+        if not isinstance(outcome, Answered) or not _is_same_host(url, outcome.url):
+            return 0
+        return outcome.status
 
     def _settle(self, looks: Sequence[Look]) -> None:
         with self._services.store.write() as tx:
@@ -75,12 +84,10 @@ class PageAsker:
     def _settle_one(self, tx: Tx, look: Look) -> None:
         now, absence = self._services.now(), look.absence
         check = PageCheck(look.status, look.home_status, absence.misses, absence.missing_since)
-        if look.status == 200 or now - absence.missing_since > GIVE_UP:
-            absences.look_again(tx, absence.pk, due_at=None, missed=False)
-        elif not is_deleted(check, now):
+        if not is_deleted(check, now):
             missed = look.status == 404 and look.home_status == 200
-            absences.look_again(tx, absence.pk, due_at=now + CHECK_PAUSE, missed=missed)
-        elif absences.deleted_lately(tx, absence.source_id, since=now - A_DAY) >= MOST_GONE:
+            absences.look_again(tx, absence.pk, due_at=self._next_look(look, now), missed=missed)
+        elif self._is_seen(absence) and self._are_many(tx, absence, now):
             new = NewHold(absence.post.site, absence.source_id, absence.pk, holds.DELETE, Reason.GONE)
             holds.add(tx, new, now=now)
             absences.look_again(tx, absence.pk, due_at=None, missed=False)
@@ -88,8 +95,24 @@ class PageAsker:
             log.info("%s answers %d: deleting its post", absence.post.page_url, look.status)
             delete_post(tx, self._services, absence.post, now=now)
 
+    def _next_look(self, look: Look, now: datetime) -> datetime | None:
+        """Return when to ask again; `None`: never, for the page is there, or cannot be had."""
+        waited = now - look.absence.missing_since
+        if look.status == 200:
+            # It may come out of a cache for a while. A post nobody was sent is not kept waiting for that.
+            again = self._is_seen(look.absence) and look.absence.post.page_url and waited < GONE_SPAN
+            return now + CHECK_PAUSE if again else None
+        if waited > GIVE_UP:
+            return None if self._is_seen(look.absence) else now + GIVE_UP
+        return now + CHECK_PAUSE
 
-def _is_on_site(page: str, website: str) -> bool:
-    """Say whether a page is on the website's host, or on one above or below it."""
-    theirs, ours = (f".{(urlsplit(url).hostname or '').removeprefix('www.')}" for url in (page, website))
-    return theirs.endswith(ours) or ours.endswith(theirs)
+    def _is_seen(self, absence: Absence) -> bool:
+        return absence.post.state in posts.VISIBLE
+
+    def _are_many(self, tx: Tx, absence: Absence, now: datetime) -> bool:
+        return absences.deleted_lately(tx, absence.source_id, since=now - A_DAY) >= MOST_GONE
+
+
+def _is_same_host(one: str, other: str) -> bool:
+    hosts = [(urlsplit(url).hostname or "").removeprefix("www.") for url in (one, other)]
+    return hosts[0] == hosts[1]

@@ -5,14 +5,14 @@ a known entry under a new guid, address or host is the same post; absence alone 
 whatever looks like a mishap is held for the owner.
 """
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from bridge.entrykeys import canonical_link, content_hash, strong_keys, text_hash, volatile_lines, weak_keys
+from bridge.entrykeys import canonical_link, content_hash, text_hash, volatile_lines
+from bridge.matching import Known, Match, all_keys, match_entries
 from bridge.model import Entry, PostState
 
 FRESH = timedelta(hours=1)
@@ -27,9 +27,17 @@ MOST_GONE, MOST_GONE_SHARE = 3, 0.05  # removed at once from a folder without as
 EDIT_STANDS = timedelta(minutes=5)  # before it is sent, so that a slip of the pen is not
 BETWEEN_UPDATES = timedelta(minutes=10)
 MOST_UPDATES = 24  # of one post, ever
+RETURN_STANDS = 12  # times as long, when the post is what it was before: servers of one site may disagree
+
+LEAST_LEFT, FEWEST_LOST = 0.5, 5  # a feed that keeps less and loses as many at once has shrunk
+SHRUNK_STANDS = timedelta(hours=1)  # before its new size is believed
 
 GONE_AFTER, GONE_SPAN = 3, timedelta(hours=24)  # that many 404s over that long mean deleted
 CHECK_PAUSE = timedelta(hours=12)
+
+
+_SHOWN = (PostState.PUBLISHED, PostState.BASELINE)
+_ALIVE = (*_SHOWN, PostState.SCHEDULED, PostState.HELD)
 
 
 class Reason(StrEnum):
@@ -39,24 +47,7 @@ class Reason(StrEnum):
     OLD = "new here, but older than two weeks"
     ASKED = "this source asks before every post"
     EDITS = "more entries changed at once than anyone edits"
-    GONE = "more files are gone at once than anyone deletes"
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A post as far as judging goes; `ref` is the caller's own handle for it.
-
-    `here`: it belongs to the source that was polled. `held_hash`: of an edit that waits for the owner.
-    """
-
-    ref: int
-    state: PostState
-    content_hash: str
-    text_hash: str = ""
-    published_at: datetime | None = None
-    generation: int = 1
-    here: bool = True
-    held_hash: str | None = None
+    GONE = "more posts are gone at once than anyone deletes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +75,10 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """A known post whose entry is different now. `quiet`: only its markup is, which nobody needs told."""
+    """A known post whose entry is different now. `quiet`: only its markup is, which nobody needs told.
+
+    `due_at`: when a post goes out that is still scheduled.
+    """
 
     ref: int
     entry: Entry
@@ -93,6 +87,7 @@ class Edited:
     text_hash: str = ""
     quiet: bool = False
     held: Reason | None = None
+    due_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,26 +101,16 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a harvest changes. `same` are known posts that came again, with what they are called now."""
+    """What a harvest changes. `same` are known posts that came again, with what they are called now.
+
+    `taken_back` are those that came again as followers know them, though an edit of theirs was held.
+    """
 
     created: tuple[Created, ...] = ()
     edited: tuple[Edited, ...] = ()
     gone: tuple[Gone, ...] = ()
     same: tuple[tuple[int, tuple[str, ...]], ...] = ()
-
-
-@dataclass
-class _Match:
-    """Which entry is which post."""
-
-    posts: dict[int, Known] = field(default_factory=dict)  # by the entry's place
-    twins: set[int] = field(default_factory=set)  # places of entries that are another's copy
-    taken: set[int] = field(default_factory=set)  # refs of posts that an entry was found for
-    shared: set[str] = field(default_factory=set)  # addresses of several entries, which name none of them
-
-    def names(self, entry: Entry) -> tuple[str, ...]:
-        """Return what this entry, and no other of the harvest, is called."""
-        return tuple(key for key in all_keys(entry) if key not in self.shared)
+    taken_back: tuple[int, ...] = ()
 
 
 def judge(
@@ -148,69 +133,15 @@ def judge(
         _judge_one(entry, place, match, noise, policy, baseline, now) for place, entry in enumerate(entries)
     ]
     created = [one for one in found if isinstance(one, Created)]
-    edited = [one for one in found if isinstance(one, Edited)]
-    unwanted = {post.ref for place, post in match.posts.items() if not entries[place].wanted}
+    edited = {one.ref: one for one in found if isinstance(one, Edited)}
+    matched = sorted(match.posts.items())
     return Changes(
         created=tuple(_brake_new(_in_order(created), policy, now)),
-        edited=tuple(_brake_edits(edited, len(match.posts))),
-        gone=tuple(_gone(entries, ours, match, unwanted, policy)),
-        same=tuple(
-            (post.ref, match.names(entries[place]))
-            for place, post in sorted(match.posts.items())
-            if post.ref not in {one.ref for one in edited}
-        ),
+        edited=tuple(_brake_edits(list(edited.values()), match)),
+        gone=tuple(_gone(entries, ours, match, policy)),
+        same=tuple((post.ref, match.names(place)) for place, post in matched if post.ref not in edited),
+        taken_back=tuple(post.ref for place, post in matched if _is_taken_back(entries[place], post)),
     )
-
-
-# ── which entry is which post ─────────────────────────────────────────────────────────────────────
-
-
-def match_entries(entries: Sequence[Entry], known: Mapping[str, Known]) -> _Match:
-    """Find each entry's post: by guid, by address, and only then by what merely looks alike.
-
-    Weak keys (path, title and day, text) are believed only for a post that no entry claims by a strong
-    one: so a redesign, a move or a new generator is recognised, and two like-named posts stay two.
-    """
-    match = _Match(shared=_shared_keys(entries))
-    claimed: set[str] = set()
-    for place, entry in enumerate(entries):
-        keys = [key for key in strong_keys(entry) if key not in match.shared]
-        if claimed.intersection(keys) or claimed.intersection(strong_keys(entry)[:1]):
-            match.twins.add(place)
-        claimed.update(keys or strong_keys(entry)[:1])
-        if place not in match.twins:
-            _claim(match, place, keys or strong_keys(entry)[:1], known)
-    for place, entry in enumerate(entries):
-        if place in match.posts or place in match.twins:
-            continue
-        weak = weak_keys(entry)
-        words = [key for key in weak if key.startswith("text:")]
-        if claimed.intersection(words):  # word for word the same text: the same entry twice
-            match.twins.add(place)
-            continue
-        claimed.update(words)
-        _claim(match, place, weak, known)
-    return match
-
-
-def _claim(match: _Match, place: int, keys: Iterable[str], known: Mapping[str, Known]) -> None:
-    for key in keys:
-        post = known.get(key)
-        if post is not None and post.ref not in match.taken:
-            match.posts[place] = post
-            match.taken.add(post.ref)
-            return
-
-
-def _shared_keys(entries: Sequence[Entry]) -> set[str]:
-    """Return addresses that several entries with guids of their own share: they name none of them."""
-    holders = Counter(key for entry in entries if entry.guid for key in set(strong_keys(entry)[1:]))
-    return {key for key, number in holders.items() if number > 1}
-
-
-def all_keys(entry: Entry) -> tuple[str, ...]:
-    """Return every name an entry may be found under again; the first is what a post's id is minted from."""
-    return tuple(dict.fromkeys((*strong_keys(entry), *weak_keys(entry))))
 
 
 # ── one entry ─────────────────────────────────────────────────────────────────────────────────────
@@ -219,24 +150,26 @@ def all_keys(entry: Entry) -> tuple[str, ...]:
 def _judge_one(
     entry: Entry,
     place: int,
-    match: _Match,
+    match: Match,
     noise: frozenset[str],
     policy: Policy,
     baseline: bool,
     now: datetime,
 ) -> Created | Edited | None:
-    if place in match.twins or not entry.wanted:
-        return None
     post = match.posts.get(place)
+    # What another source of the site has brought is that one's to change: feeds often hold only excerpts.
+    if place in match.twins or not entry.wanted or (post and not post.here):
+        return None
+    names = match.names(place)
     if post is None or post.state is PostState.DELETED:
         # Mastodon refuses a deleted id for ever: what comes back is the next generation.
         generation = post.generation + 1 if post else 1
         created = _created(entry, noise, generation, policy, baseline=baseline, now=now)
-        return replace(created, keys=match.names(entry))
+        return replace(created, keys=names) if names else None
     if post.state in (PostState.WITHDRAWN, PostState.IGNORED):
         return None
-    edited = _edited(entry, post, noise)
-    return replace(edited, keys=match.names(entry)) if edited else None
+    edited = _edited(entry, post, noise, now)
+    return replace(edited, keys=names) if edited else None
 
 
 def _created(
@@ -253,11 +186,27 @@ def _created(
     return Created(entry, keys, digest, PostState.PUBLISHED, publishing_moment(entry, now), text, generation)
 
 
-def _edited(entry: Entry, post: Known, noise: frozenset[str]) -> Edited | None:
+def _edited(entry: Entry, post: Known, noise: frozenset[str], now: datetime) -> Edited | None:
     digest, text = content_hash(entry), text_hash(entry, noise)
-    if digest in (post.content_hash, post.held_hash):
+    due_at = _due_at(entry, post, now) if post.state is PostState.SCHEDULED else None
+    if digest in (post.content_hash, post.held_hash) and due_at == (due_at and post.published_at):
         return None
-    return Edited(post.ref, entry, all_keys(entry), digest, text, quiet=text == post.text_hash)
+    quiet = text == post.text_hash
+    return Edited(post.ref, entry, all_keys(entry), digest, text, quiet=quiet, due_at=due_at)
+
+
+def _due_at(entry: Entry, post: Known, now: datetime) -> datetime | None:
+    """Return when a scheduled post goes out: at its date, or when its embargo or a queue says."""
+    if entry.published_at is not None and entry.published_at > now:
+        return entry.published_at
+    if post.published_at == post.written_at:  # it waited for its date, which no longer lies ahead
+        return entry.published_at or now
+    return post.published_at
+
+
+def _is_taken_back(entry: Entry, post: Known) -> bool:
+    """Say whether an entry is again what followers see, so that the edit that is held says nothing new."""
+    return post.held_hash is not None and content_hash(entry) == post.content_hash
 
 
 def publishing_moment(entry: Entry, now: datetime) -> datetime:
@@ -301,67 +250,71 @@ def _why_held(one: Created, many: bool, policy: Policy, now: datetime) -> Reason
 
 
 def _held(one: Created, why: Reason | None) -> Created:
-    if why is None:
-        return one
-    return Created(
-        one.entry,
-        one.keys,
-        one.content_hash,
-        PostState.HELD,
-        one.published_at,
-        one.text_hash,
-        one.generation,
-        why,
-    )
+    return one if why is None else replace(one, state=PostState.HELD, held=why)
 
 
-def _brake_edits(edited: Sequence[Edited], known: int) -> Iterable[Edited]:
-    loud = sum(not one.quiet for one in edited)
-    too_many = loud > max(FEWEST_EDITED, known * MOST_EDITED)
+def _brake_edits(edited: Sequence[Edited], match: Match) -> Iterable[Edited]:
+    waiting = {post.ref for post in match.posts.values() if post.state is PostState.HELD}  # nobody sees those
+    loud = {one.ref for one in edited if not one.quiet and one.ref not in waiting}
+    too_many = len(loud) > max(FEWEST_EDITED, len(match.posts) * MOST_EDITED)
     for one in edited:
-        held = Reason.EDITS if too_many and not one.quiet else None
-        yield Edited(one.ref, one.entry, one.keys, one.content_hash, one.text_hash, one.quiet, held)
+        yield replace(one, held=Reason.EDITS) if too_many and one.ref in loud else one
 
 
 # ── what is no longer there ───────────────────────────────────────────────────────────────────────
 
 
-def _gone(
-    entries: Sequence[Entry], ours: Sequence[Known], match: _Match, unwanted: set[int], policy: Policy
-) -> Iterable[Gone]:
+def _gone(entries: Sequence[Entry], ours: Sequence[Known], match: Match, policy: Policy) -> Iterable[Gone]:
     """Judge absence. In a folder it means deletion; in a feed only that a page has to be asked.
 
-    A harvest of nothing proves nothing: a folder may be unmounted, a feed empty by mistake.
+    A harvest of nothing proves nothing: a folder may be unmounted, a feed empty by mistake. What its owner
+    no longer wants in the fediverse is gone, wherever it stands.
     """
-    yield from (Gone(ref, certain=True) for ref in sorted(unwanted))
-    alive = (PostState.PUBLISHED, PostState.BASELINE, PostState.SCHEDULED)
-    absent = [post for post in ours if post.here and post.state in alive and post.ref not in match.taken]
-    if not entries or not absent:
-        return
-    if policy.is_folder:
-        total = len(absent) + len(match.posts)
-        held = Reason.GONE if len(absent) > max(MOST_GONE, total * MOST_GONE_SHARE) else None
-        yield from (Gone(post.ref, certain=True, held=held) for post in absent)
-        return
+    unwanted = [post for place, post in match.posts.items() if not entries[place].wanted]
+    absent = [post for post in ours if entries and post.here and post.ref not in match.taken]
+    deleted = [post for post in (*unwanted, *(absent if policy.is_folder else ())) if post.state in _ALIVE]
+    shown = {post.ref for post in deleted if post.state in _SHOWN}
+    many = len(shown) > max(MOST_GONE, (len(absent) + len(match.posts)) * MOST_GONE_SHARE)
+    for post in deleted:
+        yield Gone(post.ref, certain=True, held=Reason.GONE if many and post.ref in shown else None)
+    if not policy.is_folder:
+        yield from _missing(entries, [post for post in absent if post.state in _ALIVE])
+
+
+def _missing(entries: Sequence[Entry], absent: Sequence[Known]) -> Iterable[Gone]:
+    """Yield what vanished from the middle of a feed; older ones fell off its end, as they should."""
     oldest = min((entry.published_at for entry in entries if entry.published_at), default=None)
-    if oldest is None:
-        return
-    # Older ones fell off the end of the feed, as they should.
-    yield from (
-        Gone(post.ref, certain=False) for post in absent if post.published_at and post.published_at > oldest
-    )
+    for post in absent:
+        if oldest is not None and post.published_at is not None and post.published_at > oldest:
+            yield Gone(post.ref, certain=False)
+
+
+def has_shrunk(found: int, before: int) -> bool:
+    """Say whether a feed suddenly holds far fewer entries than before: it may have been cut off."""
+    return before - found >= FEWEST_LOST and found < before * LEAST_LEFT
 
 
 # ── when an edit goes out ─────────────────────────────────────────────────────────────────────────
 
 
 def update_due_at(
-    edited_at: datetime, sent_at: datetime | None, sent: int, *, stands: timedelta = EDIT_STANDS
+    edited_at: datetime,
+    sent_at: datetime | None,
+    sent: int,
+    *,
+    stands: timedelta = EDIT_STANDS,
+    returns: bool = False,
 ) -> datetime | None:
-    """Return when an edit is sent; `None` when the post has had its share of Updates."""
+    """Return when an edit is sent; `None` when the post has had its share of Updates.
+
+    `returns`: followers were sent exactly this before. A feed that alternates between two versions, as it
+    is served by two machines, never stands long enough.
+    """
     if sent >= MOST_UPDATES:
         return None
     pause = min(BETWEEN_UPDATES, stands * 2)
+    if returns:
+        stands *= RETURN_STANDS
     return max(edited_at + stands, sent_at + pause if sent_at else edited_at)
 
 
@@ -410,6 +363,7 @@ __all__ = [
     "Reason",
     "all_keys",
     "canonical_link",
+    "has_shrunk",
     "is_deleted",
     "is_strange",
     "judge",

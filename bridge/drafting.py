@@ -1,7 +1,7 @@
 """Turns a harvest into what will be committed: judged against the posts we know, and rendered."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 from bridge import changes
 from bridge.changes import Created, Edited, Gone, Known, Policy
 from bridge.compose import Checked, Mentioned
-from bridge.errors import NotAFeed, SourceError
+from bridge.errors import NotAFeed, ShrunkenFeed, SourceError
 from bridge.model import Entry, Harvest, PostState
 from bridge.publish import Draft, commit, delete_post, draft_created, draft_edited
 from bridge.services import Services
-from bridge.store import Tx, absences, entries, holds, posts
+from bridge.store import Tx, absences, entries, holds, posts, sources
 from bridge.store.holds import NewHold
 from bridge.store.posts import KnownPost
 from bridge.store.sources import Source
@@ -27,7 +27,11 @@ _ALIVE = (PostState.PUBLISHED, PostState.BASELINE, PostState.SCHEDULED, PostStat
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a harvest changes, beside the posts it changes. `renamed` are (row, what it is called now)."""
+    """What a harvest changes, beside the posts it changes.
+
+    `renamed` are (row, what it is called now); `moot` are holds that nobody needs to decide any more, as
+    (row, kind).
+    """
 
     created: tuple[Created, ...] = ()
     edited: tuple[tuple[Edited, KnownPost], ...] = ()
@@ -35,6 +39,7 @@ class Judged:
     gone: tuple[tuple[Gone, KnownPost], ...] = ()
     seen: tuple[int, ...] = ()
     renamed: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    moot: tuple[tuple[int, str], ...] = ()
 
     @property
     def is_change(self) -> bool:
@@ -65,24 +70,34 @@ def judge(services: Services, source: Source, harvest: Harvest, *, now: datetime
         ours = [] if harvest.partial else posts.of_source(tx, source.id)
         unread = posts.known(tx, source.site, [f"guid:{guid}" for guid in harvest.unreadable])
         held, kept = holds.held_edits(tx, source.site), holds.refused_deletions(tx, source.site)
-    known = {key: _known(post, source, held) for key, post in by_key.items()}
+        doomed = holds.waiting_deletions(tx, source.site)
+        elsewhere = sources.others(tx, source.id)
+        waiting = {post.pk for post in by_key.values() if post.state is PostState.SCHEDULED}
+        dates = posts.written_at(tx, waiting)
+    known = {key: _known(post, elsewhere, held, dates) for key, post in by_key.items()}
     _refuse_strangers(source, harvest, known, ours)
+    _refuse_remains(source, harvest, now)
     present = kept | {post.pk for post in unread.values()}
     found = changes.judge(
         harvest.entries,
         known,
-        ours=[_known(post, source, held) for post in ours if post.pk not in present],
+        ours=[_known(post, elsewhere, held, dates) for post in ours if post.pk not in present],
         policy=_policy(services, source),
         baseline=source.baseline_at is None,
         now=now,
     )
     rows = {post.pk: post for post in (*by_key.values(), *ours)}
+    going = {gone.ref for gone in found.gone}
+    seen = tuple(ref for ref, _ in found.same) + tuple(change.ref for change in found.edited)
+    taken_back = ((ref, holds.EDIT) for ref in found.taken_back)
+    found_again = ((ref, holds.DELETE) for ref in seen if ref in doomed and ref not in going)
     return Judged(
         created=found.created,
         edited=tuple((change, rows[change.ref]) for change in found.edited if change.held is None),
         held_edits=tuple((change, rows[change.ref]) for change in found.edited if change.held),
-        gone=tuple((gone, rows[gone.ref]) for gone in found.gone),
-        seen=tuple(ref for ref, _ in found.same) + tuple(change.ref for change in found.edited),
+        gone=tuple((gone, rows[gone.ref]) for gone in found.gone if gone.ref not in kept),
+        seen=seen,
+        moot=(*taken_back, *found_again),
         renamed=tuple((ref, names) for ref, names in found.same if any(key not in known for key in names)),
     )
 
@@ -133,11 +148,18 @@ def commit_prepared(tx: Tx, services: Services, source: Source, prepared: Prepar
     for gone, post in judged.gone:
         _let_go(tx, services, source, gone, post, now=now)
     posts.saw(tx, judged.seen, now=now)
+    for pk, kind in judged.moot:
+        holds.drop(tx, pk, kind, now=now)
     for pk, names in judged.renamed:
         posts.name(tx, source.site, pk, names)
 
 
-def _known(post: KnownPost, source: Source, held: Mapping[int, str]) -> Known:
+def _known(
+    post: KnownPost,
+    elsewhere: Collection[int],
+    held: Mapping[int, str],
+    dates: Mapping[int, datetime | None],
+) -> Known:
     return Known(
         ref=post.pk,
         state=post.state,
@@ -145,8 +167,9 @@ def _known(post: KnownPost, source: Source, held: Mapping[int, str]) -> Known:
         text_hash=post.text_hash,
         published_at=post.published_at,
         generation=post.generation,
-        here=post.source_id == source.id,
+        here=post.source_id not in elsewhere,
         held_hash=held.get(post.pk),
+        written_at=dates.get(post.pk),
     )
 
 
@@ -172,6 +195,20 @@ def _refuse_strangers(
             f"is known, and none links to {', '.join(sorted(hosts))}. If it really moved there, give the "
             "source another `name` in config.toml: then what is in it now counts as old."
         )
+
+
+def _refuse_remains(source: Source, harvest: Harvest, now: datetime) -> None:
+    """Refuse a feed that suddenly holds far fewer entries, until that has stood for a while."""
+    found = harvest.size
+    if source.kind != "feed" or harvest.partial or not changes.has_shrunk(found, source.size or 0):
+        return
+    if source.shrunk_at is not None and now - source.shrunk_at >= changes.SHRUNK_STANDS:
+        return
+    raise ShrunkenFeed(
+        f"{source.location}: the feed holds {found} {'entry' if found == 1 else 'entries'}, a poll ago it "
+        f"held {source.size}. It may have been cut off, so nothing is concluded from it yet; if it stays "
+        "like this for an hour, that is how it is now."
+    )
 
 
 def _hold_edit(tx: Tx, source: Source, change: Edited, post: KnownPost, *, now: datetime) -> None:

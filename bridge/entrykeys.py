@@ -16,8 +16,12 @@ from bridge.sources.html import plain_text
 
 _TRACKING = re.compile(r"(utm_|mtm_|pk_|mc_|fbclid|gclid|igshid|ref$|ref_|source$|at_medium|at_campaign|_hs)")
 _INDEX = re.compile(r"/(index|default)\.(html?|php|aspx?)$")
+_FIGURES = re.compile(r"\d+(?:[.,:\s]\d+)*")
+_SUFFIX = re.compile(r"\.(html?|php|aspx?)$")
 _SHORTEST_TITLE = 4  # characters; “Hi” names nothing
+_SHORTEST_SLUG = 6  # letters; “2” and “post-17” name nothing
 _SHORTEST_TEXT = 80  # characters; less may be said twice
+_LONGEST_COUNTER = 60  # characters of a line like “3 days ago · 1,204 views”
 _FEWEST_CARRIERS = 3  # entries that have to share a line for it to be a template's
 
 
@@ -26,22 +30,31 @@ def strong_keys(entry: Entry) -> tuple[str, ...]:
     keys = []
     if entry.guid:
         keys.append(f"guid:{_folded_guid(entry.guid)}")
-    if entry.link:
+    if entry.link and not (entry.guid and _is_root(entry.link)):
         keys.append(f"link:{canonical_link(entry.link)}")
     return tuple(keys)
 
 
 def weak_keys(entry: Entry) -> tuple[str, ...]:
-    """Return what it may be recognised by when guid and address changed; the last is its text."""
+    """Return what it may be recognised by when guid and address changed.
+
+    Its path on any host; its title and day; title and text; the last part of its path and the day; its text
+    and the day, under whatever title. What other entries may share counts only with the day.
+    """
     keys = []
+    day = f"{entry.published_at:%Y-%m-%d}" if entry.published_at else ""
     if entry.link and (path := _path(entry.link)):
         keys.append(f"path:{path}")
     title = _folded(entry.title)
-    if len(title) >= _SHORTEST_TITLE and entry.published_at:
-        keys.append(f"title:{title.casefold()}|{entry.published_at:%Y-%m-%d}")
+    if len(title) >= _SHORTEST_TITLE and day:
+        keys.append(f"title:{_words(title)}|{day}")
     text = _folded(plain_text(entry.html or entry.summary))
     if len(text) >= _SHORTEST_TEXT or not (entry.guid or entry.link):
         keys.append(f"text:{_digest([title, text])}")
+    if entry.link and day and (slug := _slug(entry.link)):
+        keys.append(f"slug:{slug}|{day}")
+    if len(text) >= _SHORTEST_TEXT and day:
+        keys.append(f"words:{_digest([text])}|{day}")
     return tuple(keys)
 
 
@@ -71,7 +84,8 @@ def content_hash(entry: Entry) -> str:
 def text_hash(entry: Entry, noise: frozenset[str] = frozenset()) -> str:
     """Fingerprint what readers read: title, text and alternative texts, without addresses and templates."""
     alts = [image.alt for image in entry.images if image.alt]
-    own = [line for line in text_lines(entry) if line not in noise]
+    lines = text_lines(entry)
+    own = [line for line in lines if _without_figures(line) not in noise] or lines
     return _digest([_folded(entry.title), *own, *map(_folded, alts), entry.controls.warning or ""])
 
 
@@ -82,12 +96,22 @@ def text_lines(entry: Entry) -> tuple[str, ...]:
 
 
 def volatile_lines(entries: Sequence[Entry]) -> frozenset[str]:
-    """Return lines that stand in half of all entries: a template's, an advertisement's, nobody's writing."""
+    """Return lines that are a template's or an advertisement's, nobody's writing; figures are left out.
+
+    They stand in half of all entries, be it with other figures (“3 days ago”, “1,204 views”), or are other
+    entries' titles (“Related posts”).
+    """
     if len(entries) < _FEWEST_CARRIERS:
         return frozenset()
-    carriers = Counter(line for entry in entries for line in set(text_lines(entry)))
+    carriers = Counter(line for entry in entries for line in set(map(_without_figures, text_lines(entry))))
     enough = max(_FEWEST_CARRIERS, len(entries) / 2)
-    return frozenset(line for line, number in carriers.items() if number >= enough)
+    titles = {_without_figures(_folded(entry.title)) for entry in entries if entry.title}
+    return frozenset(line for line, number in carriers.items() if number >= enough) | titles
+
+
+def _without_figures(line: str) -> str:
+    """Leave the figures out of a short line; in a long one somebody wrote them."""
+    return _FIGURES.sub("#", line) if len(line) <= _LONGEST_COUNTER else line
 
 
 def _folded_guid(guid: str) -> str:
@@ -99,6 +123,22 @@ def _path(link: str) -> str:
     parts = urlsplit(link)
     path = _folded_path(parts.path).casefold()
     return f"{path}{_folded_query(parts.query)}" if path or parts.query else ""
+
+
+def _is_root(link: str) -> bool:
+    parts = urlsplit(link)
+    return not _folded_path(parts.path) and not _folded_query(parts.query)
+
+
+def _slug(link: str) -> str:
+    """Return the last part of a page's path, which stays when it is moved to another folder."""
+    last = _SUFFIX.sub("", _folded_path(urlsplit(link).path).rpartition("/")[2].casefold())
+    return last if sum(map(str.isalpha, last)) >= _SHORTEST_SLUG else ""
+
+
+def _words(title: str) -> str:
+    """Return a title's words: commas, quotes and hyphens are mended without making it another title."""
+    return " ".join(re.findall(r"\w+", title.casefold())) or title.casefold()
 
 
 def _folded_path(path: str) -> str:

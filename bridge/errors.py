@@ -5,6 +5,7 @@
     ├─ IdentityChanged        the config contradicts what the fediverse already knows us by
     ├─ SourceError            a source could not be read as what it claims to be
     │  ├─ NotAFeed            the answer is no feed (an HTML page, an empty body, a truncated document)
+    │  ├─ ShrunkenFeed        a feed holds far fewer entries than before, and may have been cut off
     │  └─ FolderError         the folder is missing or unreadable
     ├─ SignatureError         an HTTP signature is missing, malformed, stale, incomplete or wrong
     ├─ BadActivity            bytes in an inbox that are no activity we can read
@@ -40,6 +41,10 @@ class SourceError(BridgeError):
 
 class NotAFeed(SourceError):
     """What came back is no feed; nothing may be concluded from it."""
+
+
+class ShrunkenFeed(SourceError):
+    """A feed suddenly holds far fewer entries; nothing is concluded from it until that has stood."""
 
 
 class FolderError(SourceError):

@@ -130,6 +130,11 @@ class Harvest:
     topic: str | None = None
     partial: bool = False
 
+    @property
+    def size(self) -> int:
+        """Return how many pieces of writing the source has, readable or not."""
+        return len(self.entries) + len(self.unreadable)
+
 
 class PostState(StrEnum):
     """Where a post stands towards followers."""

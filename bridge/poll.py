@@ -10,9 +10,10 @@ from typing import Any
 
 from bridge import lint
 from bridge.addresses import host_of
+from bridge.changes import SHRUNK_STANDS
 from bridge.config import FeedSource, FolderSource
 from bridge.drafting import NOTHING, Prepared, commit_prepared, entries_to_look_at, judge, render
-from bridge.errors import BridgeError, StoreUnavailable
+from bridge.errors import BridgeError, ShrunkenFeed, StoreUnavailable
 from bridge.fetch import Fetcher
 from bridge.folders import folder_of
 from bridge.lookat import Viewer
@@ -145,6 +146,8 @@ class Poller:
             return await self._rendered(await self._poll_feed(source))
         except (asyncio.CancelledError, StoreUnavailable):
             return Polled(source, self._interrupted(source))
+        except ShrunkenFeed as error:
+            return self._shrunken(source, str(error))
         except BridgeError as error:
             return self._failed(source, str(error))
         except Exception as error:  # one poisoned source never stops the others
@@ -200,7 +203,10 @@ class Poller:
 
     def _harvested(self, source: Source, reading: Reading, **cached: str | None) -> Polled:
         judged = judge(self._services, source, reading.harvest, now=self._services.now())
-        update = self._answered(source, changed=judged.is_change, problems=reading.harvest.problems, **cached)
+        harvest = reading.harvest
+        update = self._answered(
+            source, changed=judged.is_change, problems=harvest.problems, size=harvest.size, **cached
+        )
         findings = None if reading.findings is None else lint.store(reading.findings)
         return Polled(source, replace(update, findings=findings), Prepared(judged))
 
@@ -280,6 +286,7 @@ class Poller:
         *,
         changed: bool,
         problems: Sequence[Any] | None = None,
+        size: int | None = None,
         **cached: str | None,
     ) -> SourceForUpdate:
         interval = self._pace(source, changed=changed)
@@ -289,6 +296,8 @@ class Poller:
             interval=interval,
             failures=0,
             problems=None if problems is None else tuple(problems),
+            size=size,
+            shrunk_at=None,
             answered=True,
             changed=changed,
             **cached,
@@ -301,7 +310,7 @@ class Poller:
         return min(max(interval, polling.min_interval), polling.max_interval)
 
     def _unchanged(self, source: Source, **cached: str | None) -> Polled:
-        return Polled(source, self._answered(source, changed=False, **cached))
+        return Polled(source, self._answered(source, changed=False, size=None, **cached))
 
     def _failed(self, source: Source, error: str, *, pause: timedelta | None = None) -> Polled:
         polling = self._services.config.polling
@@ -311,6 +320,16 @@ class Poller:
             backoff = min(backoff, FOLDER_SAFETY_NET)
         due_at = self._services.now() + max(backoff * (1 + 0.2 * self._jitter()), pause or timedelta())
         return Polled(source, SourceForUpdate(due_at, source.interval, failures, error=error))
+
+    def _shrunken(self, source: Source, error: str) -> Polled:
+        """Look again soon: a feed that was cut off is whole again in minutes, one that stays so is news."""
+        now = self._services.now()
+        due_at = now + min(self._services.config.polling.min_interval, SHRUNK_STANDS)
+        shrunk_at = source.shrunk_at or now
+        failed = SourceForUpdate(
+            due_at, source.interval, source.failures + 1, error=error, shrunk_at=shrunk_at
+        )
+        return Polled(source, failed)
 
     def _refused(self, source: Source, url: str, answer: Answered) -> Polled:
         if answer.status == 410:

@@ -82,7 +82,7 @@ def draft_edited(
 ) -> Draft:
     """Render an edited entry; its post keeps its id and the moment it was published."""
     unsent = known.state in (PostState.SCHEDULED, PostState.HELD)
-    published_at = (change.entry.published_at or now) if unsent else known.published_at
+    published_at = change.due_at or known.published_at
     is_news = not unsent and not change.quiet
     updated_at = _later(known.updated_at or published_at, now) if is_news else known.updated_at
     post = Post(
@@ -227,9 +227,11 @@ def plan_update(tx: Tx, services: Services, post: Post, pk: int, *, now: datetim
     """Have followers told of a post as it is now: by its Create if that waits, else once it has stood."""
     if not _is_told_about(tx, services, post):
         return
+    returns = edits.said_before(tx, pk, post.note)
     deliveries.merge_into_create(tx, _create(services, post, pk), now=now)
     sent, sent_at = edits.history(tx, pk)
-    edits.plan(tx, pk, update_due_at(now, sent_at, sent, stands=services.config.polling.edit_delay))
+    stands = services.config.polling.edit_delay
+    edits.plan(tx, pk, update_due_at(now, sent_at, sent, stands=stands, returns=returns))
 
 
 def _is_told_about(tx: Tx, services: Services, post: Post) -> bool:
@@ -268,6 +270,18 @@ def publish_now(tx: Tx, services: Services, post: Post, *, now: datetime) -> int
     holds.drop(tx, pk, holds.NEW, now=now)
     identity.touch(tx)
     return _announce(tx, services, due, pk, now=now)
+
+
+def show(tx: Tx, services: Services, post: Post, *, now: datetime) -> None:
+    """Show a post that was held among what was there before us, under its own date; nobody is sent it."""
+    pk = posts.row_of(tx, post.site, post.id)
+    assert pk is not None
+    published_at = posts.entry_of(tx, post).published_at or post.published_at
+    note = {**post.note, "published": documents.timestamp(published_at)}
+    shown = replace(post, state=PostState.BASELINE, published_at=published_at, note=note)
+    posts.release(tx, pk, shown)
+    identity.touch(tx)
+    _announce(tx, services, shown, pk, now=now)
 
 
 def resend(tx: Tx, services: Services, post: Post, *, now: datetime) -> int:

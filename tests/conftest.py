@@ -126,13 +126,14 @@ def make_config(tmp_path: Path) -> Callable[..., Config]:
         *,
         base_url: str = SAME_HOST,
         handle: str = "@cafe@cafe.example",
+        website: str = "https://cafe.example/",
         database: str | None = None,
         top: str = "",
         site: str = "",
         sources: str = FEED,
     ) -> Config:
         named = f'database = "{database}"\n' if database else ""
-        about = f'handle = "{handle}"\nwebsite = "https://cafe.example/"\nname = "Café"\n'
+        about = f'handle = "{handle}"\nwebsite = "{website}"\nname = "Café"\n'
         text = f'base_url = "{base_url}"\n{named}{top}\n[sites.cafe]\n{about}{site}\n{sources}'
         path = tmp_path / "config.toml"
         path.write_text(text, encoding="utf-8")

@@ -11,12 +11,14 @@ from loopback import Network, Reply, Request
 
 @dataclass
 class Item:
-    """An entry of the feed; `date` is left out when `None`."""
+    """An entry of the feed; `date` is left out when `None`, and the guid is the address unless it is given."""
 
     title: str
     text: str = "Some words."
     date: datetime | None = None
     slug: str = ""
+    guid: str = ""
+    base: str = ""  # where its page is, when that is another host than the feed's
 
     def __post_init__(self) -> None:
         self.slug = self.slug or self.title.lower().replace(" ", "-")
@@ -79,8 +81,8 @@ class Blog:
 
     def _item(self, item: Item) -> str:
         date = f"<pubDate>{format_datetime(item.date)}</pubDate>" if item.date else ""
-        link = f"{self.url}/{item.slug}/"
+        link = f"{item.base or self.url}/{item.slug}/"
         return (
-            f"<item><title>{escape(item.title)}</title><link>{link}</link><guid>{link}</guid>{date}"
+            f"<item><title>{escape(item.title)}</title><link>{link}</link><guid>{item.guid or link}</guid>{date}"
             f"<description>{escape(f'<p>{item.text}</p>')}</description></item>"
         )

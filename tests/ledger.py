@@ -97,13 +97,14 @@ class Ledger:
                 self.held.append(f"edit: {one.held}")
                 self._keep(one.ref, (), replace(post, held_hash=one.content_hash))
                 continue
-            self._keep(
-                one.ref, one.keys, replace(post, content_hash=one.content_hash, text_hash=one.text_hash)
-            )
+            kept = replace(post, content_hash=one.content_hash, text_hash=one.text_hash, held_hash=None)
+            self._keep(one.ref, one.keys, kept)
             if not one.quiet and post.state is PostState.PUBLISHED:
                 self.updates[self.writings[one.ref]] += 1
         for ref, keys in found.same:
             self._keep(ref, keys, self.posts[ref])
+        for ref in found.taken_back:
+            self._keep(ref, (), replace(self.posts[ref], held_hash=None))
         for gone in found.gone:
             if gone.held:
                 self.held.append(f"delete: {gone.held}")

@@ -18,7 +18,7 @@ LAYERS = (
      "lookat", "mentions", "pictured", "poll", "preview", "preview_page", "profile", "publish", "reading",
      "receive", "secondlook", "stamps", "subscribe"},
     {"identity", "keyring", "pump", "services"},
-    {"changes", "entrykeys", "lint"},
+    {"changes", "entrykeys", "lint", "matching"},
     {"net", "sources", "store"},
     {"unchanged"},
     {"activitypub", "addresses", "hooks", "pictures", "retry", "unpack", "websub"},
@@ -83,12 +83,11 @@ HOMES = {
 NOBODY = {"ftplib", "http.client", "httpx", "pickle", "requests", "shelve", "urllib.request", "urllib3"}
 
 # What is pure touches nothing but its arguments.
-PURE = {"activitypub", "changes", "entrykeys", "model", "retry", "unchanged", "websub"}
+PURE = {"activitypub", "changes", "entrykeys", "matching", "model", "retry", "unchanged", "websub"}
 IMPURE = {"asyncio", "logging", "os", "pathlib", "random", "shutil", "socket", "subprocess", "tempfile",
           "threading", "time"}  # fmt: skip
 
 LONG_MODULES = {
-    "bridge/changes.py": "one table of rules, best read from top to bottom",
     "bridge/net.py": "the one door out: what guards it stands together",
     "bridge/store/deliveries.py": "one table's statements, which share their conditions",
     "bridge/store/schema.py": "every table, once: a list",

@@ -212,7 +212,7 @@ def test_what_the_owner_said_no_to_does_not_come_up_again(state):
 
 def test_the_most_trustworthy_name_comes_first():
     kinds = [key.partition(":")[0] for key in all_keys(entry(html=f"<p>{'cake ' * 30}</p>"))]
-    assert kinds == ["guid", "link", "path", "title", "text"]
+    assert kinds == ["guid", "link", "path", "title", "text", "words"]
 
 
 @pytest.mark.parametrize(

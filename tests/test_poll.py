@@ -181,6 +181,84 @@ def test_trouble_with_a_feed_is_said_and_changes_nothing(
     assert lab.posts() == before
 
 
+def _twelve_entries(lab: Lab) -> list[Item]:
+    days = range(12)
+    lab.blog.items = [Item(f"Story {day}", date=datetime(2026, 2, 20 - day, tzinfo=UTC)) for day in days]
+    lab.poll()
+    return list(lab.blog.items)
+
+
+def test_a_feed_that_was_cut_off_is_said_and_changes_nothing(lab: Lab) -> None:
+    whole = _twelve_entries(lab)
+    lab.blog.items = [Item("Oops", date=datetime(2026, 3, 1, 11, tzinfo=UTC)), *whole[:2]]
+    lab.poll()
+    source = lab.source()
+    assert "the feed holds 3 entries, a poll ago it held 12" in (source.error or "")
+    assert (source.failures, pause(lab)) == (1, QUARTER)
+    assert {post.state for post in lab.posts()} == {PostState.BASELINE}
+    lab.blog.items = whole
+    lab.wait(minutes=15)
+    lab.poll_due()
+    assert (lab.source().error, lab.source().failures, lab.source().shrunk_at) == (None, 0, None)
+
+
+def test_a_feed_that_stays_short_for_an_hour_is_read_as_it_is(lab: Lab) -> None:
+    """A conditional request must not turn it into “unchanged” meanwhile."""
+    whole = _twelve_entries(lab)
+    lab.blog.items = [Item("A new month", date=datetime(2026, 3, 1, 11, 55, tzinfo=UTC)), *whole[:1]]
+    for _ in range(4):
+        lab.poll()
+        assert lab.source().error
+        lab.wait(minutes=15)
+    lab.poll()
+    assert lab.source().error is None
+    assert [post.state for post in lab.posts()][:2] == [PostState.PUBLISHED, PostState.BASELINE]
+    assert lab.source().size == 2
+
+
+def test_a_feed_that_fails_before_it_is_cut_off_has_its_hour_all_the_same(lab: Lab) -> None:
+    whole = _twelve_entries(lab)
+    lab.blog.status = 503
+    lab.poll()
+    lab.wait(hours=5)
+    lab.blog.status, lab.blog.items = 200, whole[:2]
+    lab.poll()
+    assert "holds 2 entries" in (lab.source().error or "")
+
+
+def test_a_feed_whose_entries_fall_off_its_end_is_not_cut_off(lab: Lab) -> None:
+    whole = _twelve_entries(lab)
+    for left in (9, 6, 4):
+        lab.blog.items = whole[:left]
+        lab.poll()
+        assert lab.source().error is None
+
+
+def _strange(lab: Lab) -> None:
+    lab.blog.raw = (
+        b'<?xml version="1.0"?><rss version="2.0"><channel><title>Domains</title><item><title>Buy now</title>'
+        b"<link>https://parking.example/1</link></item></channel></rss>"
+    )
+
+
+@pytest.mark.parametrize("trouble", [_html, _empty, _truncated, _strange])
+def test_an_answer_that_was_refused_is_refused_again_and_never_unchanged(
+    lab: Lab, trouble: Callable[[Lab], None]
+) -> None:
+    lab.publish("Hello")
+    kept = lab.source().etag, lab.source().body_hash
+    trouble(lab)
+    for times in (1, 2, 3):
+        lab.poll()
+        assert (lab.source().failures, lab.source().error is None) == (times, False)
+        assert (lab.source().etag, lab.source().body_hash) == kept
+    lab.blog.raw, lab.blog.content_type = None, "application/rss+xml"
+    lab.blog.post("News")
+    lab.poll()
+    assert lab.source().error is None
+    assert "News" in lab.newest().note["content"]
+
+
 def test_a_feed_in_trouble_is_asked_ever_less_often(lab: Lab) -> None:
     lab.blog.status = 500
     pauses = []

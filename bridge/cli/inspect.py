@@ -69,6 +69,7 @@ def _gather(services: Services) -> dict[str, Any]:
             "deliveries": {state.value: number for state, number in deliveries.counts(tx).items()},
             "next_delivery_at": deliveries.next_due(tx),
             "failing_servers": [dataclasses.asdict(peer) for peer in peers.failing(tx)],
+            "held": holds.count(tx),
             "waiting_arrivals": inbox.waiting(tx),
             "delayed_arrivals": inbox.delayed(tx),
             "refused_arrivals": inbox.trouble(tx),
@@ -126,6 +127,9 @@ def _print_trouble(found: dict[str, Any]) -> None:
         f"Deliveries: {counts.get('pending', 0)} waiting, {counts.get('delivered', 0)} delivered, "
         f"{counts.get('dropped', 0)} given up. Arrivals waiting: {found['waiting_arrivals']}."
     )
+    if found["held"]:
+        noun = "change waits" if found["held"] == 1 else "changes wait"
+        say(f"! {found['held']:,} {noun} for your word: bridge holds", style="yellow")
     for source in found["sources"]:
         name = f"{source['site']}/{source['name']}"
         if source["error"]:

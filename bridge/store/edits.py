@@ -1,8 +1,11 @@
 """Edits on their way to followers: each waits until it has stood a while, and a post has only so many."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+import orjson
 from sqlalchemy import func, select, update
 from sqlalchemy.engine import RowMapping
 
@@ -37,6 +40,18 @@ def was_sent(tx: Tx, pk: int) -> None:
 def forget_sent(tx: Tx, pk: int) -> None:
     """Record that a post differs from what followers were sent, though its text may not."""
     tx.execute(update(_table).where(_columns.pk == pk).values(sent_hash=None))
+
+
+def said_before(tx: Tx, pk: int, note: Mapping[str, Any]) -> bool:
+    """Say whether followers were sent a post with these very words and pictures before."""
+    activities = schema.activities.c
+    sent = (activities.post_pk == pk, activities.type.in_(("Create", "Update")))
+    documents = (orjson.loads(body) for body in tx.scalars(select(activities.body).where(*sent)))
+    return any(_shown(one["object"]) == _shown(note) for one in documents)
+
+
+def _shown(note: Mapping[str, Any]) -> tuple[Any, Any]:
+    return note.get("content"), note.get("attachment")
 
 
 def plan(tx: Tx, pk: int, due_at: datetime | None) -> None:

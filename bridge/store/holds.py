@@ -47,12 +47,31 @@ class NewHold:
     text_hash: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What one poll of a source held for one reason: `number` holds, the oldest with the id `first`."""
+
+    site: str
+    source: str
+    kind: str
+    reason: str
+    held_at: datetime
+    first: int
+    number: int
+
+
 def add(tx: Tx, new: NewHold, *, now: datetime) -> None:
     """Keep a change back; a newer one of the same kind about the same post takes the older one's place."""
     values = {name: getattr(new, name) for name in NewHold.__slots__}
     waiting = (_columns.post_pk == new.post_pk, _columns.kind == new.kind, _columns.decided_at.is_(None))
     if not tx.execute(update(_table).where(*waiting).values(values)).rowcount:
         tx.execute(insert(_table).values(**values, held_at=now))
+
+
+def waiting_deletions(tx: Tx, site: str) -> set[int]:
+    """Return rows of posts whose deletion waits for the owner."""
+    deletions = (_columns.site == site, _columns.kind == DELETE, _columns.decided_at.is_(None))
+    return set(tx.scalars(select(_columns.post_pk).where(*deletions)))
 
 
 def drop(tx: Tx, post_pk: int, kind: str, *, now: datetime) -> None:
@@ -67,6 +86,39 @@ def waiting(tx: Tx, site: str | None = None) -> list[Hold]:
     if site is not None:
         query = query.where(_columns.site == site)
     return [_hold(row._mapping) for row in tx.execute(query)]
+
+
+def groups(tx: Tx, site: str | None = None) -> list[Group]:
+    """Return the holds that wait for the owner as one poll brought them; the newest first."""
+    sources = schema.sources.c
+    alike = (_columns.site, sources.name, _columns.kind, _columns.reason, _columns.held_at)
+    query = (
+        select(*alike, func.min(_columns.id).label("first"), func.count().label("number"))
+        .join(schema.sources, sources.id == _columns.source_id)
+        .where(_columns.decided_at.is_(None))
+        .group_by(*alike)
+        .order_by(func.min(_columns.id).desc())
+    )
+    if site is not None:
+        query = query.where(_columns.site == site)
+    return [Group(r.site, r.name, r.kind, r.reason, r.held_at, r.first, r.number) for r in tx.execute(query)]
+
+
+def of_group(tx: Tx, hold_id: int) -> list[Hold]:
+    """Return what still waits of all that was held together with this."""
+    like = ("source_id", "kind", "reason", "held_at")
+    one = tx.execute(select(*(_columns[name] for name in like)).where(_columns.id == hold_id)).first()
+    if one is None:
+        return []
+    same = (_columns[name] == one._mapping[name] for name in like)
+    query = select(_table).where(*same, _columns.decided_at.is_(None)).order_by(_columns.id)
+    return [_hold(row._mapping) for row in tx.execute(query)]
+
+
+def by_id(tx: Tx, hold_id: int) -> Hold | None:
+    """Return a hold that waits for the owner."""
+    row = tx.execute(select(_table).where(_columns.id == hold_id, _columns.decided_at.is_(None))).first()
+    return _hold(row._mapping) if row else None
 
 
 def count(tx: Tx) -> int:

@@ -219,9 +219,22 @@ def count(tx: Tx, site: str | None = None) -> int:
 
 
 def scheduled(tx: Tx, *, now: datetime, limit: int = 20) -> list[Post]:
-    """Return posts whose future date has come."""
-    query = select(_table).where(_columns.state == PostState.SCHEDULED, _columns.published_at <= now)
-    return [_post(row._mapping) for row in tx.execute(query.order_by(_columns.published_at).limit(limit))]
+    """Return posts whose time has come, but not those that vanished from their feed and may be withdrawn."""
+    due = (_columns.state == PostState.SCHEDULED, _columns.published_at <= now, _columns.check_at.is_(None))
+    query = select(_table).where(*due).order_by(_columns.published_at).limit(limit)
+    return [_post(row._mapping) for row in tx.execute(query)]
+
+
+def schedule(tx: Tx, pk: int, at: datetime) -> None:
+    """Have a post that was held go out at this time."""
+    values = {"state": PostState.SCHEDULED, "published_at": at}
+    tx.execute(update(_table).where(_columns.pk == pk).values(values))
+
+
+def written_at(tx: Tx, pks: Iterable[int]) -> dict[int, datetime | None]:
+    """Return the date that each post's entry had when it was last read."""
+    query = select(_columns.pk, _columns.entry).where(_columns.pk.in_(list(pks)))
+    return {row.pk: from_stored(row.entry).published_at for row in tx.execute(query)}
 
 
 def to_come(tx: Tx) -> tuple[int, datetime | None]:
@@ -245,7 +258,7 @@ def set_state(tx: Tx, pk: int, state: PostState) -> None:
 
 def accept_as_seen(tx: Tx, pk: int, content_hash: str, text_hash: str) -> None:
     """Take an entry's present content as known, without showing it: the owner does not want it sent."""
-    values = {"content_hash": content_hash, "text_hash": text_hash, "sent_hash": text_hash}
+    values = {"content_hash": content_hash, "text_hash": text_hash}
     tx.execute(update(_table).where(_columns.pk == pk).values(values))
 
 

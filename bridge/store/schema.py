@@ -113,6 +113,8 @@ sources = Table(
     Column("last_modified", Text),
     Column("body_hash", String),
     Column("moved_to", Text),
+    Column("size", Integer),  # entries of the last good poll
+    Column("shrunk_at", Moment),  # since when a feed holds far fewer, which is not believed at once
     Column("last_polled_at", Moment),
     Column("last_ok_at", Moment),
     Column("last_changed_at", Moment),

@@ -43,11 +43,16 @@ class Source:
     error: str | None
     problems: tuple[Problem, ...]
     findings: tuple[Any, ...]
+    size: int | None = None
+    shrunk_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SourceForUpdate:
-    """What a poll changes of its source; what is `None` beside `error` stays as it is stored."""
+    """What a poll changes of its source; what is `None` beside `error` stays as it is stored.
+
+    `shrunk_at` stays too, unless the source `answered` as it should.
+    """
 
     due_at: datetime
     interval: timedelta
@@ -59,6 +64,8 @@ class SourceForUpdate:
     moved_to: str | None = None
     problems: tuple[Problem, ...] | None = None
     findings: Sequence[Any] | None = None
+    size: int | None = None
+    shrunk_at: datetime | None = None
     answered: bool = False
     changed: bool = False
 
@@ -81,6 +88,7 @@ def sync(tx: Tx, wanted: Iterable[tuple[str, str, str, str]], *, interval: timed
         else:
             moved = {"kind": kind, "location": location, "due_at": now, "moved_to": None}
             forgotten = {"etag": None, "last_modified": None, "body_hash": None, "failures": 0}
+            forgotten |= {"size": None, "shrunk_at": None}
             tx.execute(
                 update(_table).where(_columns.id == known.id).values(active=True, **moved, **forgotten)
             )
@@ -90,6 +98,11 @@ def all_sources(tx: Tx) -> list[Source]:
     """Return every source of the config, by site and name."""
     query = select(_table).where(_columns.active).order_by(_columns.site, _columns.name)
     return [from_row(row) for row in tx.execute(query)]
+
+
+def others(tx: Tx, source_id: int) -> set[int]:
+    """Return the ids of all other sources that are in use."""
+    return set(tx.scalars(select(_columns.id).where(_columns.active, _columns.id != source_id)))
 
 
 def claim_due(tx: Tx, limit: int, *, now: datetime) -> list[Source]:
@@ -147,6 +160,8 @@ def _settled(source_id: int, found: SourceForUpdate, now: datetime) -> dict[str,
         "new_last_modified": found.last_modified,
         "new_body_hash": found.body_hash,
         "new_moved_to": found.moved_to,
+        "new_size": found.size,
+        "new_shrunk_at": found.shrunk_at,
         "new_problems": None if problems is None else [[one.where, one.what] for one in problems],
         "new_findings": None if found.findings is None else list(found.findings),
     }
@@ -159,10 +174,12 @@ def _new(name: str) -> BindParameter[Any]:
 def _settle_statement() -> Update:
     """Build the UPDATE: what is new where something is, what is stored otherwise."""
     always = ("interval_seconds", "failures", "error", "last_polled_at")
-    kept = ("last_ok_at", "last_changed_at", "etag", "last_modified", "body_hash", "moved_to")
+    kept = ("last_ok_at", "last_changed_at", "etag", "last_modified", "body_hash", "moved_to", "size")
     values: dict[str, ColumnElement[Any]] = {name: _new(name) for name in always}
     values |= {name: func.coalesce(_new(name), _columns[name]) for name in (*kept, "problems", "findings")}
     values["baseline_at"] = func.coalesce(_columns.baseline_at, _new("last_ok_at"))
+    answered = _new("last_ok_at") == _new("last_polled_at")
+    values["shrunk_at"] = case((answered, None), else_=func.coalesce(_new("shrunk_at"), _columns.shrunk_at))
     values["due_at"] = case((_columns.leased, _new("due_at")), else_=_columns.due_at)
     return update(_table).where(_columns.id == _new("id")).values(leased=False, **values)
 

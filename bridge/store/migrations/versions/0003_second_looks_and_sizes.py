@@ -1,4 +1,4 @@
-"""Second looks at pictures, and pictures that only a page names."""
+"""Second looks at pictures, pictures that only a page names, and feeds that suddenly hold far fewer entries."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -17,3 +17,7 @@ def upgrade() -> None:
     with op.batch_alter_table("posts", schema=None) as batch_op:
         batch_op.add_column(sa.Column("look_at", Moment(), nullable=True))
         batch_op.create_index("ix_posts_look", ["look_at"], unique=False)
+
+    with op.batch_alter_table("sources", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("size", sa.Integer(), nullable=True))
+        batch_op.add_column(sa.Column("shrunk_at", Moment(), nullable=True))
