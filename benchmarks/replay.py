@@ -8,9 +8,10 @@ import logging
 import tarfile
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from pathlib import Path
 
 from benchmarks.processes import ROOT
@@ -18,9 +19,10 @@ from benchmarks.tables import Table
 from bridge import changes
 from bridge.config import load_config
 from bridge.drafting import commit_prepared, judge, render
-from bridge.errors import SourceError
+from bridge.entrykeys import weak_keys
+from bridge.errors import ShrunkenFeed, SourceError
 from bridge.model import PostState
-from bridge.publish import send_edit
+from bridge.publish import publish_now, send_edit
 from bridge.services import Services, open_services
 from bridge.sources.feed import parse_feed
 from bridge.store import edits, entries, holds, posts, sources
@@ -47,6 +49,7 @@ class Replay:
 
     name: str
     polls: int = 0
+    shrunken: int = 0  # versions that were believed an hour later only
     refused: int = 0  # versions that are no feed, or not this site's: nothing was concluded from them
     posts: int = 0
     updates: int = 0
@@ -56,11 +59,15 @@ class Replay:
     duplicates: int = 0
 
 
-_COLUMNS = ("site", "polls", "refused", "posts", "updates", "deletes", "held", "missing", "duplicates")
+_COLUMNS = (
+    "site", "polls", "shrunken", "refused", "posts", "updates", "deletes", "held", "missing", "duplicates"
+)  # fmt: skip
 _NOTES = (
+    "*Shrunken*: versions with less than half of the entries before, believed an hour later. "
     "*Refused*: versions that are no feed, from which nothing was concluded. *Held*: changes waiting for "
     "the owner at the end. *Missing*: entries whose page would be asked before anything is deleted. "
-    "*Duplicates*: visible posts that say word for word what another one says.",
+    "*Duplicates*: visible posts that say word for word what another one says, or one of the same day under "
+    "another title.",
 )
 
 
@@ -95,12 +102,24 @@ def replay_history(site: Path, data: Path) -> Replay:
     for version in sorted(path for path in site.iterdir() if path.suffix in (".xml", ".json")):
         clock.move_to(version.stem)
         found.polls += 1
-        found.refused += not _poll(services, version)
+        read = _poll(services, version)
         clock.now_is += HOUR
+        if read is Read.SHRUNKEN:  # it is asked again, and is what it is by then
+            found.shrunken += 1
+            read = _poll(services, version)
+            clock.now_is += HOUR
+        found.refused += read is Read.REFUSED
         found.updates += _send_edits(services)
+    _publish_due(services)
     _count(services, found)
     services.close()
     return found
+
+
+class Read(Enum):
+    """What became of a version."""
+
+    TAKEN, SHRUNKEN, REFUSED = range(3)
 
 
 class _Clock:
@@ -122,24 +141,38 @@ def _open(data: Path, clock: _Clock) -> Services:
     return open_services(load_config(data / "config.toml", environ={}), now=clock)
 
 
-def _poll(services: Services, version: Path) -> bool:
-    """Poll one version; `False` when it is refused as a whole."""
+def _poll(services: Services, version: Path) -> Read:
+    """Poll one version, after what is scheduled by then went out."""
     now = services.now()
+    _publish_due(services)
     with services.store.read() as tx:
         (source,) = sources.all_sources(tx)
     try:
         harvest = parse_feed(version.read_bytes(), url=source.location, now=now)
         prepared = render(services, source, judge(services, source, harvest, now=now), now=now)
+    except ShrunkenFeed:
+        with services.store.write() as tx:
+            sources.settle(tx, source.id, replace(_settled(source, now), shrunk_at=now), now=now)
+        return Read.SHRUNKEN
     except SourceError:
-        return False
+        return Read.REFUSED
     with services.store.write() as tx:
         commit_prepared(tx, services, source, prepared, now=now)
-        sources.settle(tx, source.id, _settled(source, now), now=now)
-    return True
+        good = replace(_settled(source, now), size=harvest.size, answered=True)
+        sources.settle(tx, source.id, good, now=now)
+    return Read.TAKEN
 
 
 def _settled(source: Source, now: datetime) -> SourceForUpdate:
-    return SourceForUpdate(due_at=now, interval=source.interval, failures=0, answered=True)
+    return SourceForUpdate(due_at=now, interval=source.interval, failures=0)
+
+
+def _publish_due(services: Services) -> None:
+    """Send what is scheduled, each post when its time comes."""
+    now = services.now()
+    with services.store.write() as tx:
+        for post in posts.scheduled(tx, now=now, limit=10_000):
+            publish_now(tx, services, post, now=post.published_at)
 
 
 def _send_edits(services: Services) -> int:
@@ -157,10 +190,15 @@ def _count(services: Services, found: Replay) -> None:
         all_posts = posts.of_source(tx, source.id)
         stored = posts.stored_entries(tx, source.id)
         found.held = holds.count(tx)
-    states = Counter(post.state for post in all_posts)
+    states = Counter(state for state, _ in stored)
     found.posts = states[PostState.PUBLISHED]
     found.deletes = states[PostState.DELETED]
     found.missing = sum(post.missing_since is not None for post in all_posts)
     shown = [entries.from_stored(entry) for state, entry in stored if state in posts.VISIBLE]
-    words = Counter(changes.text_hash(replace(entry, images=())) for entry in shown if entry.title)
-    found.duplicates = sum(number - 1 for number in words.values())
+    texts = [changes.text_hash(replace(entry, images=())) for entry in shown if entry.title]
+    words = [key for entry in shown for key in weak_keys(entry) if key.startswith("words:")]
+    found.duplicates = max(_repeats(texts), _repeats(words))
+
+
+def _repeats(texts: Sequence[str]) -> int:
+    return len(texts) - len(set(texts))

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from bridge.entrykeys import canonical_link, content_hash, text_hash, volatile_lines
+from bridge.entrykeys import canonical_link, content_hash, text_hash
 from bridge.matching import Known, Match, all_keys, match_entries
 from bridge.model import Entry, PostState
 
@@ -128,10 +128,7 @@ def judge(
     delivered. Created posts come oldest first, so that followers read them in the order they were written.
     """
     match = match_entries(entries, known)
-    noise = volatile_lines(entries)
-    found = [
-        _judge_one(entry, place, match, noise, policy, baseline, now) for place, entry in enumerate(entries)
-    ]
+    found = [_judge_one(entry, place, match, policy, baseline, now) for place, entry in enumerate(entries)]
     created = [one for one in found if isinstance(one, Created)]
     edited = {one.ref: one for one in found if isinstance(one, Edited)}
     matched = sorted(match.posts.items())
@@ -151,7 +148,6 @@ def _judge_one(
     entry: Entry,
     place: int,
     match: Match,
-    noise: frozenset[str],
     policy: Policy,
     baseline: bool,
     now: datetime,
@@ -164,35 +160,45 @@ def _judge_one(
     if post is None or post.state is PostState.DELETED:
         # Mastodon refuses a deleted id for ever: what comes back is the next generation.
         generation = post.generation + 1 if post else 1
-        created = _created(entry, noise, generation, policy, baseline=baseline, now=now)
-        return replace(created, keys=names) if names else None
+        start = _start(entry, policy, baseline=baseline, now=now)
+        return _created(entry, names, match, generation, start) if names else None
     if post.state in (PostState.WITHDRAWN, PostState.IGNORED):
         return None
-    edited = _edited(entry, post, noise, now)
-    return replace(edited, keys=names) if edited else None
+    return _edited(entry, names, match, post, now)
 
 
 def _created(
-    entry: Entry, noise: frozenset[str], generation: int, policy: Policy, *, baseline: bool, now: datetime
+    entry: Entry,
+    names: tuple[str, ...],
+    match: Match,
+    generation: int,
+    start: tuple[PostState, datetime],
 ) -> Created:
+    text = text_hash(entry, match.noise)
+    return Created(entry, names, content_hash(entry), *start, text, generation)
+
+
+def _start(entry: Entry, policy: Policy, *, baseline: bool, now: datetime) -> tuple[PostState, datetime]:
+    """Return the state a new post starts in, and when it is or will be published."""
     written_at = entry.published_at or now
-    keys, digest, text = all_keys(entry), content_hash(entry), text_hash(entry, noise)
     if written_at > now:
-        return Created(entry, keys, digest, PostState.SCHEDULED, written_at, text, generation)
+        return PostState.SCHEDULED, written_at
     if baseline:
-        return Created(entry, keys, digest, PostState.BASELINE, written_at, text, generation)
+        return PostState.BASELINE, written_at
     if policy.embargo:
-        return Created(entry, keys, digest, PostState.SCHEDULED, now + policy.embargo, text, generation)
-    return Created(entry, keys, digest, PostState.PUBLISHED, publishing_moment(entry, now), text, generation)
+        return PostState.SCHEDULED, now + policy.embargo
+    return PostState.PUBLISHED, publishing_moment(entry, now)
 
 
-def _edited(entry: Entry, post: Known, noise: frozenset[str], now: datetime) -> Edited | None:
-    digest, text = content_hash(entry), text_hash(entry, noise)
+def _edited(entry: Entry, names: tuple[str, ...], match: Match, post: Known, now: datetime) -> Edited | None:
+    digest = content_hash(entry)
     due_at = _due_at(entry, post, now) if post.state is PostState.SCHEDULED else None
-    if digest in (post.content_hash, post.held_hash) and due_at == (due_at and post.published_at):
+    is_moved = due_at is not None and due_at != post.published_at
+    if digest in (post.content_hash, post.held_hash) and not is_moved:
         return None
-    quiet = text == post.text_hash
-    return Edited(post.ref, entry, all_keys(entry), digest, text, quiet=quiet, due_at=due_at)
+    text = text_hash(entry, match.noise)
+    quiet = text == post.text_hash or digest == post.content_hash
+    return Edited(post.ref, entry, names, digest, text, quiet=quiet, due_at=due_at)
 
 
 def _due_at(entry: Entry, post: Known, now: datetime) -> datetime | None:
@@ -222,10 +228,8 @@ def publishing_moment(entry: Entry, now: datetime) -> datetime:
 
 
 def _in_order(created: Sequence[Created]) -> list[Created]:
-    """Oldest first; feeds list the newest first, which settles equal dates."""
-    places = range(len(created), 0, -1)
-    ordered = sorted(zip(created, places, strict=True), key=lambda pair: (pair[0].published_at, pair[1]))
-    return [one for one, _ in ordered]
+    """Oldest first by their own dates; feeds list the newest first, which settles equal ones."""
+    return sorted(created[::-1], key=lambda one: one.entry.published_at or one.published_at)
 
 
 # ── the brake ─────────────────────────────────────────────────────────────────────────────────────

@@ -9,8 +9,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 
-from bridge.entrykeys import strong_keys, weak_keys
+from bridge.entrykeys import strong_keys, volatile_lines, weak_keys
 from bridge.model import Entry, PostState
 
 _WEAK = ("path:", "title:", "text:", "slug:", "words:")  # the most trustworthy first
@@ -47,15 +48,32 @@ class Match:
     posts: dict[int, Known] = field(default_factory=dict)
     twins: dict[int, int] = field(default_factory=dict)  # a copy → the entry it is a copy of
     taken: dict[int, int] = field(default_factory=dict)  # a post's ref → its entry
+    _copies: dict[int, list[int]] = field(default_factory=dict)
+    _strong: list[tuple[str, ...]] = field(init=False)
+    _weak: list[tuple[str, ...]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._strong = [strong_keys(entry) for entry in self.entries]
+        self._weak = [weak_keys(entry) for entry in self.entries]  # which reads every text: once
+
+    @cached_property
+    def noise(self) -> frozenset[str]:
+        """Return the lines of all these entries that nobody wrote."""
+        return volatile_lines(self.entries)
 
     def names(self, place: int) -> tuple[str, ...]:
         """Return what this entry, and nothing else, is called; its copies' guids and addresses included."""
-        copies = [copy for copy, of in self.twins.items() if of == place]
-        keys = (*all_keys(self.entries[place]), *(key for copy in copies for key in self._strong(copy)))
+        copies = (key for copy in self._copies.get(place, ()) for key in self.strong(copy))
+        keys = (*self._strong[place], *self._weak[place], *copies)
         return tuple(dict.fromkeys(key for key in keys if self._may_name(key, place)))
 
-    def _strong(self, place: int) -> list[str]:
-        return [key for key in strong_keys(self.entries[place]) if key not in self.shared]
+    def strong(self, place: int) -> list[str]:
+        """Return the guid and address of an entry, as far as they name it and no other."""
+        return [key for key in self._strong[place] if key not in self.shared]
+
+    def weak(self, place: int, *kinds: str) -> list[str]:
+        """Return what else an entry may be recognised by."""
+        return [key for key in self._weak[place] if key.startswith(kinds)]
 
     def _may_name(self, key: str, place: int) -> bool:
         holder, own = self.known.get(key), self.posts.get(place)
@@ -70,6 +88,11 @@ class Match:
         self.posts[place] = post
         self.taken[post.ref] = place
         return True
+
+    def set_aside(self, place: int, first: int) -> None:
+        """Note that an entry is a copy of another one."""
+        self.twins[place] = first
+        self._copies.setdefault(first, []).append(place)
 
     def unmatched(self) -> Iterator[int]:
         """Yield the entries that are neither a post's nor a copy."""
@@ -90,10 +113,9 @@ def match_entries(entries: Sequence[Entry], known: Mapping[str, Known]) -> Match
                 if agreeing >= least and match.claim(place, post):
                     break
     _set_likenesses_aside(match)
-    weak = {place: weak_keys(entries[place]) for place in match.unmatched()}
     for kind in _WEAK:
         for place in list(match.unmatched()):
-            any(match.claim(place, known.get(key)) for key in weak[place] if key.startswith(kind))
+            any(match.claim(place, known.get(key)) for key in match.weak(place, kind))
     return match
 
 
@@ -112,20 +134,18 @@ def _set_copies_aside(match: Match) -> None:
     """Find entries that have another's guid or address."""
     owners: dict[str, int] = {}
     for place, entry in enumerate(match.entries):
-        keys = [key for key in strong_keys(entry) if key not in match.shared] or strong_keys(entry)[:1]
+        keys = match.strong(place) or strong_keys(entry)[:1]
         first = next((owners[key] for key in keys if key in owners), None)
         if first is not None:
-            match.twins[place] = first
+            match.set_aside(place, first)
         for key in keys:
             owners.setdefault(key, place if first is None else first)
 
 
 def _candidates(match: Match, place: int) -> list[tuple[Known, int]]:
     """Return the posts that guid and address lead to, and how many names speak for each; the most first."""
-    entry, known = match.entries[place], match.known
-    strong = [key for key in strong_keys(entry) if key not in match.shared]
-    content = [key for key in weak_keys(entry) if key.startswith(_CONTENT)]
-    votes = Counter(known[key].ref for key in {*strong, *content} if key in known)
+    known, strong = match.known, match.strong(place)
+    votes = Counter(known[key].ref for key in (*strong, *match.weak(place, *_CONTENT)) if key in known)
     found = {known[key].ref: known[key] for key in strong if key in known}
     return sorted(((post, votes[ref]) for ref, post in found.items()), key=lambda pair: pair[1], reverse=True)
 
@@ -137,24 +157,21 @@ def _set_likenesses_aside(match: Match) -> None:
     """
     speakers: dict[str, list[int]] = defaultdict(list)
     for place in match.posts:
-        _listen(speakers, match.entries[place], place)
+        _listen(speakers, match, place)
     for place in list(match.unmatched()):
+        said = (one for key in match.weak(place, "text:") for one in speakers[key])
         entry = match.entries[place]
-        alike = [*(one for key in _texts(entry) for one in speakers[key]), *_namesakes(match, place)]
-        first = next((one for one in alike if _same_day(match.entries[one], entry)), None)
+        alike = (one for one in (*said, *_namesakes(match, place)) if _same_day(match.entries[one], entry))
+        first = next(alike, None)
         if first is None:
-            _listen(speakers, entry, place)
+            _listen(speakers, match, place)
         else:
-            match.twins[place] = first
+            match.set_aside(place, first)
 
 
-def _listen(speakers: dict[str, list[int]], entry: Entry, place: int) -> None:
-    for key in _texts(entry):
+def _listen(speakers: dict[str, list[int]], match: Match, place: int) -> None:
+    for key in match.weak(place, "text:"):
         speakers[key].append(place)
-
-
-def _texts(entry: Entry) -> list[str]:
-    return [key for key in weak_keys(entry) if key.startswith("text:")]
 
 
 def _namesakes(match: Match, place: int) -> list[int]:

@@ -11,7 +11,7 @@ from loopback import Network, Reply, Request
 
 @dataclass
 class Item:
-    """An entry of the feed; `date` is left out when `None`, and the guid is the address unless it is given."""
+    """An entry of the feed; `date` is left out when `None`; the guid is its address unless given."""
 
     title: str
     text: str = "Some words."
@@ -83,6 +83,7 @@ class Blog:
         date = f"<pubDate>{format_datetime(item.date)}</pubDate>" if item.date else ""
         link = f"{item.base or self.url}/{item.slug}/"
         return (
-            f"<item><title>{escape(item.title)}</title><link>{link}</link><guid>{item.guid or link}</guid>{date}"
+            f"<item><title>{escape(item.title)}</title><link>{link}</link>"
+            f"<guid>{item.guid or link}</guid>{date}"
             f"<description>{escape(f'<p>{item.text}</p>')}</description></item>"
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -51,6 +51,14 @@ def keep(count: int) -> Step:
 def edit(place: int, **changes: object) -> Step:
     def step(site: Site) -> None:
         site.entries[place] = replace(site.entries[place], **changes)  # type: ignore[arg-type]
+
+    return step
+
+
+def both(*steps: Step) -> Step:
+    def step(site: Site) -> None:
+        for one in steps:
+            one(site)
 
     return step
 
@@ -118,6 +126,87 @@ def mid_sentence(entry: Entry) -> Entry:
     return replace(
         entry, html=entry.html.replace("<p>", '<div class="x"><p style="y">').replace("</p>", "</p></div>")
     )
+
+
+def copy_under(guid: str) -> Step:
+    """The newest entry is there a second time, a poll later."""
+    return lambda site: site.entries.insert(1, replace(site.entries[0], guid=guid, link=f"{guid}/copy"))
+
+
+def reword_all(places: tuple[int, ...], text: str) -> Step:
+    return both(*(reword(place, text) for place in places))
+
+
+def numbered_by_place(site: Site) -> None:
+    """A generator that calls entries by their place in the list: each new one shifts all names."""
+    site.entries = [replace(entry, guid=f"item-{place}") for place, entry in enumerate(site.entries)]
+
+
+def swap_guids(site: Site) -> None:
+    first, second = site.entries[:2]
+    site.entries[:2] = [replace(first, guid=second.guid), replace(second, guid=first.guid)]
+
+
+def without_a_link(site: Site) -> None:
+    """Podcasts without links are called by their file."""
+    edit(0, guid=f"https://files.example/{site.entries[0].title}.mp3", link=None)(site)
+
+
+def mend_title_and_file(site: Site) -> None:
+    edit(0, title="Storey eleven")(site)
+    without_a_link(site)
+
+
+def moved_and_reworded(entry: Entry) -> Entry:
+    """Into another folder, with a proper title and more text, all in one deploy."""
+    link = (entry.link or "").replace("cafe.example/", "cafe.example/garden/notes/")
+    title = f"The {entry.title.lower()}, told anew"
+    return replace(entry, guid=link, link=link, title=title, html=entry.html + "<p>And then some.</p>")
+
+
+def comma(entry: Entry) -> Entry:
+    slug = f"https://cafe.example/{number_of(entry)}"
+    return replace(reworded(entry), title=entry.title.replace(" ", "-"), guid=slug, link=slug)
+
+
+def short(text: str) -> Step:
+    """A post without a title, of a few words, as microblogs have them."""
+
+    def step(site: Site) -> None:
+        site.write()
+        html = f"<p>Story number {site.written}: {text}</p>"
+        edit(0, title="", html=html, link=f"https://cafe.example/{site.written}")(site)
+
+    return step
+
+
+def notice(site: Site) -> None:
+    """What is said every week in the same words is said every week."""
+    site.write()
+    words = site.entries[0].html.replace(f"{site.written}:", "0:")
+    edit(0, title="Open day", html=f"{words}<!--{site.written}-->")(site)
+
+
+def counters(site: Site) -> None:
+    site.change(lambda e: replace(e, html=f"{e.html.split('<hr>')[0]}<hr><p>{site.now:%H%M} views · "
+                                          f"{number_of(e)} days ago</p>"))  # fmt: skip
+
+
+def related(site: Site) -> None:
+    names = [entry.title for entry in site.entries]
+
+    def mangle(entry: Entry) -> Entry:
+        other = names[number_of(entry) * site.now.hour % len(names)]
+        own = entry.html.partition("<h3>")[0]
+        return replace(entry, html=f"{own}<h3>Related</h3><ul><li>{other}</li></ul>")
+
+    site.change(mangle)
+
+
+def sign_picture(site: Site) -> None:
+    picture = Image(f"https://cdn.example/cup.jpg?X-Sig={site.now:%H%M}", "a cup")
+    text = site.entries[0].html.partition("<img")[0] + f'<img src="{picture.url}" alt="a cup">'
+    edit(0, images=(picture,), html=text)(site)
 
 
 def write_unwanted(site: Site) -> None:
@@ -206,6 +295,64 @@ HISTORIES = {
     ),
     "an entry never meant for the fediverse": History(
         (write_unwanted, nothing), folder=True
+    ),
+    "a copy under another guid comes a poll later": History(
+        (write(), copy_under("urn:copy"), write(), reword_all((1, 2), "Really."), nothing),
+        published=2, updates=1,
+    ),
+    "an entry stands in the feed under two guids for long": History(
+        (twice_under_two_guids, write(), write(), reword_all((2, 3), "Really.")), published=3, updates=1
+    ),
+    "guids are places in the list": History(
+        (numbered_by_place, both(write(), numbered_by_place), both(write(2), numbered_by_place)), published=3
+    ),
+    "two entries swap their guids": History((write(2), swap_guids, swap_guids), published=2),
+    "a title is mended and the file renamed with it": History(
+        (both(write(), without_a_link), mend_title_and_file, write()), published=2, updates=1
+    ),
+    "pages move to another folder and are reworded": History((change(moved_and_reworded),)  , held=10),
+    "titles lose their spaces while everything else changes": History((change(comma), write()), published=1,
+                                                                     held=10),
+    "short posts without titles": History(
+        (short("Good morning!"), short("Good morning!"), short("Buns."), change(counter_guid), nothing),
+        published=3,
+    ),
+    "the same notice every week": History(
+        (both(wait(7), notice), both(wait(7), notice), both(wait(7), notice), nothing), published=3
+    ),
+    "views and ages are counted in the text": History(
+        (write(2), counters, counters, counters, both(write(), counters)), published=3
+    ),
+    "related posts change at every poll": History(
+        (write(2), related, both(wait(0.1), related), both(wait(0.1), related)), published=2
+    ),
+    "a picture is signed anew at every poll": History(
+        (both(write(), sign_picture), both(wait(0.1), sign_picture), both(wait(0.1), sign_picture)),
+        published=1,
+    ),
+    "https, another domain and new slugs at once": History(
+        (change(to_host("cafe.example", "http")), change(lambda e: to_host("coffee.example")(new_slug(e))),
+         write()), published=1,
+    ),
+    "dates change at every poll": History((change(redated), change(redated), write(), change(redated)),
+                                          published=1),
+    "dates go back to 1970": History(
+        (change(lambda e: replace(e, published_at=datetime(1970, 1, 1, tzinfo=UTC))), nothing, write()),
+        published=1,
+    ),
+    "a file is unwanted for a while": History(
+        (write(), edit(0, controls=Controls(publish=False)), nothing, edit(0, controls=Controls())),
+        published=2, deleted=1, folder=True,
+    ),
+    "a draft is toggled twice": History(
+        (write(), remember, drop(0), recall, drop(0), recall), published=3, deleted=2, folder=True
+    ),
+    "every file says it is not for the fediverse": History(
+        (change(lambda e: replace(e, controls=Controls(publish=False))),), held=10, folder=True
+    ),
+    "a rewrite of everything is taken back": History(
+        (write(), remember, change(lambda e: reworded(e)), recall, reword(0, "Really.")), published=1,
+        updates=1, held=11,
     ),
     "a clock in the future": History((write_in_the_future, nothing)),
 }  # fmt: skip
