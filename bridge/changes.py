@@ -229,7 +229,8 @@ def publishing_moment(entry: Entry, now: datetime) -> datetime:
 
 def _in_order(created: Sequence[Created]) -> list[Created]:
     """Oldest first by their own dates; feeds list the newest first, which settles equal ones."""
-    return sorted(created[::-1], key=lambda one: one.entry.published_at or one.published_at)
+    last_first = list(reversed(created))
+    return sorted(last_first, key=lambda one: one.entry.published_at or one.published_at)
 
 
 # ── the brake ─────────────────────────────────────────────────────────────────────────────────────

@@ -1,6 +1,7 @@
 """Turns a harvest into what will be committed: judged against the posts we know, and rendered."""
 
 import logging
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -152,6 +153,16 @@ def commit_prepared(tx: Tx, services: Services, source: Source, prepared: Prepar
         holds.drop(tx, pk, kind, now=now)
     for pk, names in judged.renamed:
         posts.name(tx, source.site, pk, names)
+    _tell_what_is_held(source, judged)
+
+
+def _tell_what_is_held(source: Source, judged: Judged) -> None:
+    """Say it once for each reason: it may be thousands of entries."""
+    held = Counter(change.held for change in judged.created)
+    held.update(change.held for change, _ in (*judged.held_edits, *judged.gone))
+    del held[None]
+    for reason, number in held.items():
+        log.warning("%s: %d held for you: %s (bridge holds)", source.location, number, reason)
 
 
 def _known(
@@ -224,7 +235,6 @@ def _hold_edit(tx: Tx, source: Source, change: Edited, post: KnownPost, *, now: 
         text_hash=change.text_hash,
     )
     holds.add(tx, new, now=now)
-    log.warning("Held for you: %s: %s (bridge holds)", change.held, change.entry.link or change.entry.title)
 
 
 def _let_go(

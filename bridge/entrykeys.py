@@ -15,6 +15,10 @@ from bridge.model import Entry
 from bridge.sources.html import plain_text
 
 _TRACKING = re.compile(r"(utm_|mtm_|pk_|mc_|fbclid|gclid|igshid|ref$|ref_|source$|at_medium|at_campaign|_hs)")
+_PLACES = re.compile(
+    r"(comments?|respond|top|main|content|more(-\d+)?|(rss|atom|feed)([-_].*)?|(tk\.|xtor=|utm_).*)$",
+    re.IGNORECASE,
+)
 _INDEX = re.compile(r"/(index|default)\.(html?|php|aspx?)$")
 _FIGURES = re.compile(r"\d+(?:[.,:\s]\d+)*")
 _SUFFIX = re.compile(r"\.(html?|php|aspx?)$")
@@ -59,12 +63,15 @@ def weak_keys(entry: Entry) -> tuple[str, ...]:
 
 
 def canonical_link(link: str) -> str:
-    """Fold what differs between spellings of one page: scheme, www, slash, index.html, tracking, %xx."""
+    """Fold what differs between spellings of one page: scheme, www, slash, index.html, tracking, %xx.
+
+    What stands behind a # is kept, for weblogs put a whole day's posts on one page.
+    """
     parts = urlsplit(link)
     host = (parts.hostname or "").removeprefix("www.")
     if parts.port and parts.port not in (80, 443):
         host = f"{host}:{parts.port}"
-    return f"{host}{_folded_path(parts.path)}{_folded_query(parts.query)}"
+    return f"{host}{_folded_path(parts.path)}{_folded_query(parts.query)}{_folded_fragment(parts.fragment)}"
 
 
 def content_hash(entry: Entry) -> str:
@@ -122,17 +129,21 @@ def _path(link: str) -> str:
     """Return a page's path on whatever host, whatever its case; a site's root names no entry."""
     parts = urlsplit(link)
     path = _folded_path(parts.path).casefold()
-    return f"{path}{_folded_query(parts.query)}" if path or parts.query else ""
+    rest = f"{path}{_folded_query(parts.query)}{_folded_fragment(parts.fragment)}"
+    return rest if path or parts.query or parts.fragment else ""
 
 
 def _is_root(link: str) -> bool:
     parts = urlsplit(link)
-    return not _folded_path(parts.path) and not _folded_query(parts.query)
+    return not (_folded_path(parts.path) or _folded_query(parts.query) or _folded_fragment(parts.fragment))
 
 
 def _slug(link: str) -> str:
     """Return the last part of a page's path, which stays when it is moved to another folder."""
-    last = _SUFFIX.sub("", _folded_path(urlsplit(link).path).rpartition("/")[2].casefold())
+    parts = urlsplit(link)
+    if _folded_fragment(parts.fragment):
+        return ""
+    last = _SUFFIX.sub("", _folded_path(parts.path).rpartition("/")[2].casefold())
     return last if sum(map(str.isalpha, last)) >= _SHORTEST_SLUG else ""
 
 
@@ -148,6 +159,10 @@ def _folded_path(path: str) -> str:
 def _folded_query(query: str) -> str:
     pairs = [pair for pair in parse_qsl(query, keep_blank_values=True) if not _TRACKING.match(pair[0])]
     return f"?{urlencode(sorted(pairs))}" if pairs else ""
+
+
+def _folded_fragment(fragment: str) -> str:
+    return f"#{fragment}" if fragment and not _PLACES.match(fragment) else ""
 
 
 def _without_queries(line: str) -> str:

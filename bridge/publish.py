@@ -168,7 +168,6 @@ def _commit_created(
     if post.state is PostState.HELD:
         reason = change.held or Reason.ASKED
         holds.add(tx, NewHold(post.site, source_id, pk, holds.NEW, reason), now=now)
-        log.warning("Held for you: %s: “%s” (bridge holds)", reason, describe(post))
         return 0
     identity.touch(tx)
     if post.state is PostState.SCHEDULED:

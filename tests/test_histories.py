@@ -180,6 +180,17 @@ def short(text: str) -> Step:
     return step
 
 
+def on_the_days_page(entry: Entry) -> Entry:
+    """Weblogs have a page for each day, and its posts in it."""
+    at = f"https://cafe.example/{entry.published_at:%Y/%m/%d}.html#a{number_of(entry)}"
+    return replace(entry, title="", guid=at, link=at)
+
+
+def write_on_the_days_page(site: Site) -> None:
+    site.write()
+    site.entries = [on_the_days_page(site.entries[0]), *site.entries[1:9]]
+
+
 def notice(site: Site) -> None:
     """What is said every week in the same words is said every week."""
     site.write()
@@ -317,6 +328,7 @@ HISTORIES = {
         (short("Good morning!"), short("Good morning!"), short("Buns."), change(counter_guid), nothing),
         published=3,
     ),
+    "posts of one day on one page": History((write_on_the_days_page,) * 12, published=12),
     "the same notice every week": History(
         (both(wait(7), notice), both(wait(7), notice), both(wait(7), notice), nothing), published=3
     ),
