@@ -159,7 +159,8 @@ def commit_prepared(tx: Tx, services: Services, source: Source, prepared: Prepar
 def _tell_what_is_held(source: Source, judged: Judged) -> None:
     """Say it once for each reason: it may be thousands of entries."""
     held = Counter(change.held for change in judged.created)
-    held.update(change.held for change, _ in (*judged.held_edits, *judged.gone))
+    held.update(change.held for change, _ in judged.held_edits)
+    held.update(gone.held for gone, _ in judged.gone)
     del held[None]
     for reason, number in held.items():
         log.warning("%s: %d held for you: %s (bridge holds)", source.location, number, reason)
