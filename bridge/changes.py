@@ -288,10 +288,15 @@ def _gone(entries: Sequence[Entry], ours: Sequence[Known], match: Match, policy:
 
 def _missing(entries: Sequence[Entry], absent: Sequence[Known]) -> Iterable[Gone]:
     """Yield what vanished from the middle of a feed; older ones fell off its end, as they should."""
-    oldest = min((entry.published_at for entry in entries if entry.published_at), default=None)
+    oldest = oldest_date(entries)
     for post in absent:
         if oldest is not None and post.published_at is not None and post.published_at > oldest:
             yield Gone(post.ref, certain=False)
+
+
+def oldest_date(entries: Sequence[Entry]) -> datetime | None:
+    """Return the date at which a feed ends."""
+    return min((entry.published_at for entry in entries if entry.published_at), default=None)
 
 
 def has_shrunk(found: int, before: int) -> bool:
@@ -373,6 +378,7 @@ __all__ = [
     "is_strange",
     "judge",
     "match_entries",
+    "oldest_date",
     "publishing_moment",
     "text_hash",
     "update_due_at",

@@ -88,6 +88,7 @@ def judge(services: Services, source: Source, harvest: Harvest, *, now: datetime
         now=now,
     )
     rows = {post.pk: post for post in (*by_key.values(), *ours)}
+    kept |= _fallen_off(services, harvest, found, rows)
     going = {gone.ref for gone in found.gone}
     seen = tuple(ref for ref, _ in found.same) + tuple(change.ref for change in found.edited)
     taken_back = ((ref, holds.EDIT) for ref in found.taken_back)
@@ -101,6 +102,21 @@ def judge(services: Services, source: Source, harvest: Harvest, *, now: datetime
         moot=(*taken_back, *found_again),
         renamed=tuple((ref, names) for ref, names in found.same if any(key not in known for key in names)),
     )
+
+
+def _fallen_off(
+    services: Services, harvest: Harvest, found: changes.Changes, rows: Mapping[int, KnownPost]
+) -> set[int]:
+    """Return posts that only fell off the end of their feed: published later than their entries are dated.
+
+    Of what nobody was sent yet that is not believed: its page is asked before it goes out.
+    """
+    oldest = changes.oldest_date(harvest.entries)
+    vanished = [rows[one.ref] for one in found.gone if not one.certain]
+    missing = [one.pk for one in vanished if one.missing_since is None and one.state in posts.VISIBLE]
+    with services.store.read() as tx:
+        dates = posts.written_at(tx, missing)
+    return {pk for pk, date in dates.items() if oldest and date and date < oldest}
 
 
 def entries_to_look_at(judged: Judged, *, pinned: int) -> tuple[list[Entry], list[Entry]]:

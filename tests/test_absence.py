@@ -144,6 +144,17 @@ def test_the_website_in_the_config_is_the_front_page_of_its_own_host(make_servic
         assert shared.asked == ["/~cafe/gone/", "/~cafe/"]
 
 
+def test_what_fell_off_the_end_of_a_feed_is_not_asked_for_however_late_it_was_published(lab: Lab) -> None:
+    found, now = Pages(lab), lab.clock.now()
+    lab.poll()
+    lab.blog.items = [Item(f"Day {n}", date=now - timedelta(days=n), base=found.url) for n in range(1, 5)]
+    lab.poll()
+    lab.blog.items = [Item("Today", date=now, base=found.url), *lab.blog.items[:-1]]
+    lab.poll()
+    ask(lab)
+    assert len(lab.posts()) == 5 and found.asked == []
+
+
 def test_a_page_that_lingers_in_a_cache_is_asked_again(lab: Lab, pages: Pages) -> None:
     ask(lab)
     pages.answers["/gone/"] = Reply(404)
