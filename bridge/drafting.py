@@ -89,6 +89,8 @@ def judge(services: Services, source: Source, harvest: Harvest, *, now: datetime
     )
     rows = {post.pk: post for post in (*by_key.values(), *ours)}
     kept |= _fallen_off(services, harvest, found, rows)
+    # Noticed before: that it is still missing is no change, which would have the feed asked more often.
+    kept |= {one.ref for one in found.gone if not one.certain and rows[one.ref].missing_since}
     going = {gone.ref for gone in found.gone}
     seen = tuple(ref for ref, _ in found.same) + tuple(change.ref for change in found.edited)
     taken_back = ((ref, holds.EDIT) for ref in found.taken_back)

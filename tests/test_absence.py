@@ -155,6 +155,15 @@ def test_what_fell_off_the_end_of_a_feed_is_not_asked_for_however_late_it_was_pu
     assert len(lab.posts()) == 5 and found.asked == []
 
 
+def test_a_feed_that_misses_an_entry_is_not_asked_more_often_for_that(lab: Lab, pages: Pages) -> None:
+    pauses = []
+    for _ in range(5):
+        lab.blog.items.reverse()
+        lab.poll()
+        pauses.append(lab.source().interval)
+    assert pauses == sorted(pauses) and pauses[0] < pauses[-1]
+
+
 def test_a_page_that_lingers_in_a_cache_is_asked_again(lab: Lab, pages: Pages) -> None:
     ask(lab)
     pages.answers["/gone/"] = Reply(404)
