@@ -69,7 +69,6 @@ def _gather(services: Services) -> dict[str, Any]:
             "deliveries": {state.value: number for state, number in deliveries.counts(tx).items()},
             "next_delivery_at": deliveries.next_due(tx),
             "failing_servers": [dataclasses.asdict(peer) for peer in peers.failing(tx)],
-            "held": holds.count(tx),
             "waiting_arrivals": inbox.waiting(tx),
             "delayed_arrivals": inbox.delayed(tx),
             "refused_arrivals": inbox.trouble(tx),

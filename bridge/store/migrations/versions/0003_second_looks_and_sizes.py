@@ -1,4 +1,4 @@
-"""Second looks at pictures, pictures that only a page names, and feeds that suddenly hold far fewer entries."""
+"""Second looks at pictures, pictures that only a page names, and how many entries a feed held."""
 
 import sqlalchemy as sa
 from alembic import op
