@@ -110,7 +110,7 @@ def _ahead(moment: datetime, now: datetime) -> str:
 def _print_waiting(found: dict[str, Any]) -> None:
     """Say what readers of the site see and followers do not yet."""
     if found["held"]:
-        say(f"Held for your word: {found['held']} (bridge holds).", style="yellow")
+        say(f"Held for your word: {found['held']:,} (bridge holds).", style="yellow")
     if found["scheduled"]:
         say(f"Scheduled: {found['scheduled']}, the next for {found['next_post_at']:%d %b %Y %H:%M} UTC.")
     if found["waiting_edits"]:
@@ -126,9 +126,6 @@ def _print_trouble(found: dict[str, Any]) -> None:
         f"Deliveries: {counts.get('pending', 0)} waiting, {counts.get('delivered', 0)} delivered, "
         f"{counts.get('dropped', 0)} given up. Arrivals waiting: {found['waiting_arrivals']}."
     )
-    if found["held"]:
-        noun = "change waits" if found["held"] == 1 else "changes wait"
-        say(f"! {found['held']:,} {noun} for your word: bridge holds", style="yellow")
     for source in found["sources"]:
         name = f"{source['site']}/{source['name']}"
         if source["error"]:
