@@ -27,8 +27,9 @@ from bridge.compose import (
 )
 from bridge.compose import body as compose_body
 from bridge.model import PUBLIC, Controls, Enclosure, Entry, Image, Visibility
+from bridge.preview import count_characters
 from bridge.sources.feed import parse_feed
-from bridge.sources.html import one_line, plain_text, strip_controls, to_note_html
+from bridge.sources.html import begin_html, one_line, plain_text, strip_controls, to_note_html
 from bridge.sources.markdownpost import Rules, read_post
 from bridge.sources.receivers import keep_as_mastodon
 from bridge.sources.sanitize import clean_note
@@ -163,7 +164,7 @@ def test_a_short_post_goes_out_whole_and_a_long_one_is_introduced() -> None:
     [
         ("In short.", "In short."),
         ("The oven is warm again, and so […]", "The oven is warm again, and so are we."),
-        ("Words. " * 200, "Words."),
+        ("Words. " * 200, "The oven is warm again, and so are we."),
         ("", "The oven is warm again, and so are we."),
         ("In short. The post Fresh buns appeared first on Café Wren.", "In short."),
         ("<script>alert(1)</script>", "&lt;script&gt;alert(1)&lt;/script&gt;"),
@@ -816,3 +817,108 @@ def parse_rss(item: str, channel: str = ""):
         f"<link>https://cafe.example/</link>{channel}<item>{item}</item></channel></rss>"
     )
     return parse_feed(feed.encode(), url="https://cafe.example/feed", now=NOW)
+
+
+# ── what software puts around the words ──────────────────────────────────────────────────────────
+
+OWN = f'<a href="{PAGE}">'
+
+
+@pytest.mark.parametrize(
+    ("html", "left"),
+    [
+        (f"<p>At eight.</p><p>{OWN}Weiterlesen</a></p>", "<p>At eight.</p>"),
+        (f"<p>At eight... {OWN}[read more]</a></p>", "<p>At eight...</p>"),
+        (f"<p>At:</p><ul><li>eight… {OWN}more</a></li></ul>", "<p>At:</p><ul><li>eight…</li></ul>"),
+        (f"<p>Early.</p><p>Le billet {OWN}Fresh buns</a> est d'abord paru sur Wren.</p>", "<p>Early.</p>"),
+        ('<p>Early.</p><p><a href="https://cafe.example/">Café Wren</a></p>', "<p>Early.</p>"),
+        ("<p>Early, and warm […]</p>", "<p>Early, and warm…</p>"),
+        (f"<p>See {OWN}my own page</a></p>", f"<p>See {OWN}my own page</a></p>"),
+        (f'<p>Early.</p><p>And <a href="{PAGE}#late">late</a>.</p>', None),
+        ("<p>So it went on...</p>", None),
+    ],
+)
+def test_what_only_leads_to_the_page_is_left_out(html: str, left: str | None) -> None:
+    assert content(replace(BUNS, html=html)) == TITLE + (left or html) + LINK
+
+
+def test_a_table_of_contents_is_left_out_with_its_heading() -> None:
+    listed = f'<ul><li><a href="{PAGE}#a">A</a><ul><li><a href="#b">B</a></li></ul></li></ul>'
+    assert (
+        content(replace(BUNS, html=f"<h2>Contents</h2>{listed}<p>At eight.</p>"))
+        == f"{TITLE}<p>At eight.</p>{LINK}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("summary", "left"),
+    [
+        ("We begin at eight, or … Read More Here →", "We begin at eight, or…"),
+        ("We begin … Continue reading “Fresh buns”", "We begin…"),
+        ("We begin.\n\nL'articolo Fresh buns sembra essere il primo su Wren.", "We begin."),
+        ("We waited… and it came", "We waited… and it came"),
+    ],
+)
+def test_a_summary_loses_it_too(summary: str, left: str) -> None:
+    assert content(replace(BUNS, html="", summary=summary)) == f"{TITLE}<p>{left}</p>{LINK}"
+
+
+# ── beginnings ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_beginning_keeps_its_lines_and_lists_and_ends_after_no_heading() -> None:
+    html = f"<p>One<br>two.</p><ul><li>{'three ' * 40}.</li></ul><h2>Next?</h2>{LONG}"
+    beginning = begin_html(to_note_html(html).html, 260)
+    assert beginning == f"<p>One<br>two.</p><ul><li>{'three ' * 40}.</li></ul>"
+
+
+def test_a_beginning_leaves_captions_and_players_out() -> None:
+    picture = '<figure><img src="https://cafe.example/c.jpg"><figcaption>Photo: J.</figcaption></figure>'
+    player = '<iframe src="https://player.example/e/1" title="Song"></iframe><hr>'
+    assert content(replace(BUNS, html=picture + player + LONG)).startswith(f"{TITLE}<p>The oven")
+
+
+def test_a_long_post_fits_into_five_hundred_characters_with_all_that_stands_around_it() -> None:
+    entry = replace(BUNS, title="Buns " * 20, html=LONG, tags=("one", "two", "three"))
+    assert 300 < count_characters(content(entry)) <= 500
+
+
+@pytest.mark.parametrize(
+    ("text", "beginning"),
+    [
+        ("We met Dr. Who at the well. We met nobody else there at all.", "We met Dr. Who at the well."),
+        ("Ab dem 3. Mai gibt es Eis. Am Tag danach gibt es keines mehr.", "Ab dem 3. Mai gibt es Eis."),
+        ("By J. S. Bach, of course. Nobody else could have written that.", "By J. S. Bach, of course."),
+    ],
+)
+def test_no_sentence_ends_with_an_abbreviation(text: str, beginning: str) -> None:
+    assert begin_html(f"<p>{text}</p>", 40) == f"<p>{beginning}</p>"
+
+
+BLOCKS = st.recursive(
+    st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1, max_size=60),
+    lambda inner: st.builds(
+        lambda tag, parts: f"<{tag}>{''.join(parts)}</{tag}>",
+        st.sampled_from(["p", "ul", "li", "b", "blockquote", "pre", "h2", 'a href="https://a.example/"']),
+        st.lists(inner, min_size=1, max_size=5),
+    ),
+    max_leaves=20,
+)
+
+
+@unhurried
+@given(st.lists(BLOCKS, min_size=1, max_size=6), st.integers(20, 300))
+def test_a_beginning_is_short_whole_html_and_begins_the_text(parts: list[str], limit: int) -> None:
+    note = to_note_html("".join(parts)).html
+    beginning = begin_html(note, limit)
+    assert clean_note(beginning) == beginning
+    said, all_of_it = ("".join(plain_text(html).split()) for html in (beginning, note))
+    assert len(said) <= limit + 1
+    assert all_of_it.startswith(said.removesuffix("…"))
+
+
+@pytest.mark.parametrize("unit", ["e\u0301", "👩🏽\u200d🚀", "🇨🇿", "ก็", "❤\ufe0f"])
+@pytest.mark.parametrize("limit", [40, 41, 42, 43])
+def test_a_beginning_never_ends_within_what_people_take_for_one_character(unit: str, limit: int) -> None:
+    beginning = plain_text(begin_html(f"<p>{unit * 60}</p>", limit)).removesuffix("…")
+    assert beginning == unit * (len(beginning) // len(unit))

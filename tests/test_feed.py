@@ -289,6 +289,95 @@ def test_any_bytes_are_a_feed_or_not_a_feed(body: bytes) -> None:
             read(wrapped)
 
 
+# ── what other people's services did to it ───────────────────────────────────────────────────────
+
+FEEDBURNER = 'rss version="2.0" xmlns:feedburner="http://rssnamespace.org/feedburner/ext/1.0"'
+PROXY = "http://feedproxy.google.com/~r/harbour/~3/abc/"
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        f"<link>{PROXY}</link><feedburner:origLink>https://harbour.test/fish</feedburner:origLink>",
+        f"<link>{PROXY}</link><guid>https://harbour.test/fish</guid>",
+        "<link>http://feeds.harbour.test/click.phdo?i=1</link><guid>https://harbour.test/fish</guid>",
+        "<link>https://harbour.test/fish?utm_source=rss&amp;utm_medium=feed</link>",
+        "<link>https://harbour.test/fish?source=rss-b1---2</link>",
+    ],
+)
+def test_an_entry_leads_to_its_own_page_and_past_no_counter(item: str) -> None:
+    (entry,) = read(rss(f"<item><title>Fish</title>{item}</item>", FEEDBURNER)).entries
+    assert (entry.link, entry.about) == ("https://harbour.test/fish", None)
+
+
+def test_a_counted_link_is_better_than_none_and_own_parameters_stay() -> None:
+    items = (
+        f"<item><link>{PROXY}</link></item><item><link>https://harbour.test/?p=3&amp;utm_id=1#a</link></item>"
+    )
+    assert [entry.link for entry in read(rss(items)).entries] == [PROXY, "https://harbour.test/?p=3#a"]
+
+
+CONTENT = 'rss version="2.0" xmlns:content="http://purl.org/rss/1.0/modules/content/"'
+FORM = '<form action="https://harbour.test/wp-login.php?action=postpass" class="post-password-form"></form>'
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        "<description>There is no excerpt because this is a protected post.</description>",
+        f"<content:encoded><![CDATA[{FORM}]]></content:encoded>",
+    ],
+)
+def test_a_post_behind_a_password_is_not_published(item: str) -> None:
+    harvest = read(rss(f"<item><title>Protected: Fish</title>{item}</item>", CONTENT))
+    assert [entry.wanted for entry in harvest.entries] == [False]
+    assert harvest.problems[0].what == "is protected by a password, and stays off the fediverse."
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("&amp;lt;p class=&quot;a&quot;&amp;gt;Cod&amp;lt;/p&amp;gt;", "<p>Cod</p>"),
+        ("&lt;![CDATA[Cod]]&gt;", "<p>Cod</p>"),
+        ("Cod&amp;lt;br /&amp;gt;Eel", "<p>Cod<br>Eel</p>"),
+        (
+            "&amp;lt;a href=&quot;https://a.test/&quot;&amp;gt;A&amp;lt;/a&amp;gt;",
+            '<p><a href="https://a.test/">A</a></p>',
+        ),
+        ("Use &amp;lt;p&amp;gt; for that", "<p>Use &lt;p&gt; for that</p>"),
+    ],
+)
+def test_html_that_was_escaped_too_often_is_html(written: str, shown: str) -> None:
+    (entry,) = read(rss(f"<item><title>F</title><description>{written}</description></item>")).entries
+    assert to_note_html(entry.html).html == shown
+
+
+def test_atom_text_that_is_html_throughout_is_html() -> None:
+    atom = """<feed xmlns="http://www.w3.org/2005/Atom"><entry><id>1</id><title>F</title>
+        <content>&lt;div&gt;&lt;p&gt;Cod&lt;/p&gt;&lt;/div&gt;</content></entry></feed>"""
+    assert to_note_html(read(atom).entries[0].html).html == "<p>Cod</p>"
+
+
+def test_the_content_counts_even_where_the_description_is_longer_to_write() -> None:
+    item = """<item><title>F</title><description>Ask Ann&amp;#8230;&amp;#8230;&amp;#8230;</description>
+        <content:encoded><![CDATA[<p>Ask Ann, please.</p>]]></content:encoded></item>"""
+    assert to_note_html(read(rss(item, CONTENT)).entries[0].html).html == "<p>Ask Ann, please.</p>"
+
+
+@pytest.mark.parametrize(
+    ("title", "text", "read_as"),
+    [
+        ("Ãœber Wasser", "KÃ¤lte – wir spÃ¼ren sie", "Über Wasser: Kälte – wir spüren sie"),
+        ("Weâ€™re here", "At last.", "We’re here: At last."),
+        ("Ð¡Ð½ÐµÐ³", "Ð·Ð¸Ð¼Ð°", "Снег: зима"),
+        ("Å", "Å er en by. «CAFÉ», sier de.", "Å: Å er en by. «CAFÉ», sier de."),
+    ],
+)
+def test_characters_that_were_decoded_wrongly_before_are_mended(title: str, text: str, read_as: str) -> None:
+    (entry,) = read(rss(f"<item><title>{title}</title><description>{text}</description></item>")).entries
+    assert f"{entry.title}: {to_note_html(entry.html).text}" == read_as
+
+
 def unpacked(name: str, target: Path) -> Path:
     archive = ARCHIVES / f"{name}.tar.xz"
     if not archive.exists():

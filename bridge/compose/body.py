@@ -7,16 +7,24 @@ from urllib.parse import urlsplit
 
 from bridge.activitypub.content import page_link
 from bridge.compose.kinds import Kind
+from bridge.compose.trimmings import text_without_trimmings, without_trimmings
 from bridge.model import Enclosure, Entry
-from bridge.sources.html import NoteHtml, absolute_url, paragraphs, shorten, strip_controls
+from bridge.sources.html import (
+    NoteHtml,
+    absolute_url,
+    begin_html,
+    paragraphs,
+    plain_text,
+    shorten,
+    strip_controls,
+    to_note_html,
+)
 
 SHORT = 500  # characters of text that go out whole; anything longer is introduced and linked
+BEGINNING = 400
+LEAST = 200  # however long title, link and hashtags are
 MAX_FILES = 4
 _CUT_OFF = re.compile(r"\s{0,9}(?:\[(?:…|\.\.\.)\]|…|\.\.\.)\s{0,9}$")
-# WordPress adds it to every entry.
-_APPEARED = r"The post .{1,300}? (?:appeared first on|first appeared on) .{1,200}?\."
-_APPEARED_TEXT = re.compile(rf"\s{{0,9}}{_APPEARED}\s{{0,9}}$")
-_APPEARED_HTML = re.compile(rf"<p>{_APPEARED}</p>$")
 _ADDRESS = re.compile(r"https?://[^\s<>\"]{1,500}")
 _SIGNS = {"audio": "🎧", "video": "🎬"}
 
@@ -30,31 +38,50 @@ class Body:
     introduction: str
 
 
-def body_of(entry: Entry, kind: Kind, title: str, found: NoteHtml) -> Body:
+def body_of(entry: Entry, kind: Kind, title: str, found: NoteHtml, *, room: int = SHORT) -> Body:
     """Return the words of an entry; `found` is its HTML as note HTML, `title` what stands above them.
 
     What goes out whole anyway is its own excerpt: short texts, and statuses, which have no title to click.
+    `room` is how many characters an excerpt may have at most.
     """
     if entry.controls.text:
         own = text_html(entry.controls.text)
         return Body(own, own, shorten(entry.controls.text, SHORT))
-    summary = _APPEARED_TEXT.sub("", entry.summary)
+    summary, room = text_without_trimmings(entry.summary, title), max(LEAST, min(room, SHORT))
     if not found.text:
-        return Body(paragraphs(summary), paragraphs(shorten(summary, SHORT)), shorten(summary, SHORT))
-    whole = _without_title(_APPEARED_HTML.sub("", found.html), title)
-    text = _APPEARED_TEXT.sub("", found.text)
-    introduction = _introduction(summary, text)
+        return Body(paragraphs(summary), _beginning(summary, room), shorten(summary, SHORT))
+    whole = _trimmed(found.html, entry, title)
+    text = plain_text(whole)
+    if _is_introduction(summary, text):
+        introduction = shorten(summary, SHORT)
+        excerpt = _beginning(summary, room)
+    else:
+        introduction = shorten(text)
+        excerpt = begin_html(_introducing(entry, title) or whole, min(BEGINNING, room))
     if kind is Kind.STATUS or len(text) <= SHORT:
         return Body(whole, whole, introduction)
-    return Body(whole, paragraphs(introduction), introduction)
+    return Body(whole, excerpt, introduction)
 
 
-def _introduction(summary: str, text: str) -> str:
-    """Return the author's own summary, unless it is just the text's beginning, cut off by a machine."""
-    cut = _CUT_OFF.search(summary)
-    if not summary or (cut and len(text) > len(summary)):
-        return shorten(text)
-    return shorten(summary[: cut.start()] + "…" if cut else summary, SHORT)
+def _beginning(text: str, room: int) -> str:
+    """Return plain text as HTML, with its lines if it is whole."""
+    return paragraphs(text if len(text) <= room else shorten(text, room))
+
+
+def _trimmed(html: str, entry: Entry, title: str) -> str:
+    return without_trimmings(_without_title(html, title), entry.link, title)
+
+
+def _introducing(entry: Entry, title: str) -> str:
+    """Return the words of an entry without captions and players, which tell nothing to begin with."""
+    return _trimmed(to_note_html(entry.html, base=entry.link, introducing=True).html, entry, title)
+
+
+def _is_introduction(summary: str, text: str) -> bool:
+    """Say whether a summary is the author's own, and no beginning cut off by a machine, nor everything."""
+    if not summary or len(summary) > SHORT:
+        return False
+    return not (_CUT_OFF.search(summary) and len(text) > len(summary))
 
 
 def _without_title(html: str, title: str) -> str:

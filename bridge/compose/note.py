@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from bridge.activitypub import content, documents
 from bridge.activitypub.documents import MAX_ACTIVITY_BYTES, ArticleParts, NoteParts
 from bridge.compose import template
-from bridge.compose.body import Body, body_of, files_html
+from bridge.compose.body import SHORT, Body, body_of, files_html
 from bridge.compose.kinds import Kind, kind_of, playable, title_of
 from bridge.compose.mentions import Mentioned, link_mentions
 from bridge.compose.pictures import (
@@ -25,11 +25,12 @@ from bridge.compose.tags import hashtags_of
 from bridge.config import SiteConfig
 from bridge.model import Enclosure, Entry, Image
 from bridge.services import Services
-from bridge.sources.html import NoteHtml, to_note_html, truncate_html
+from bridge.sources.html import NoteHtml, plain_text, to_note_html, truncate_html
 
 MAX_NOTE_BYTES = MAX_ACTIVITY_BYTES - 3_000  # the activity around it needs the rest
 _ROOM = 21_000  # bytes of words to begin with: they stand in a note twice
 _LEAST_ROOM = 500
+LINK_LENGTH = 23  # what a link counts on Mastodon, however long it is
 
 
 def compose_note(
@@ -92,6 +93,7 @@ class _Post:
         found = to_note_html(entry.html, base=entry.link)
         kind, title = kind_of(entry, found), title_of(entry, found.text)
         is_article = _is_article(entry, config, title)
+        tags = hashtags_of(entry, config)
         return cls(
             site=site,
             id=post_id,
@@ -99,14 +101,21 @@ class _Post:
             entry=entry,
             kind=kind,
             title=title,
-            body=body_of(entry, kind, title, found),
+            body=body_of(entry, kind, title, found, room=SHORT - _around(title, tags, entry)),
             page_url=entry.link or services.ids.page(post_id),
             url=_post_url(services, config, post_id, entry),
             date=template.day(published_at, config.timezone),
-            tags=hashtags_of(entry, config),
+            tags=tags,
             attachments=_attachments(entry, kind, config, found, checked, article=is_article),
             is_article=is_article,
         )
+
+
+def _around(title: str, tags: tuple[str, ...], entry: Entry) -> int:
+    """Return how many characters stand around an excerpt, as Mastodon counts them."""
+    return (
+        len(title) + LINK_LENGTH + sum(len(tag) + 2 for tag in tags) + len(plain_text(files_html(entry))) + 6
+    )
 
 
 def _is_article(entry: Entry, config: SiteConfig, title: str) -> bool:

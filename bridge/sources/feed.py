@@ -8,6 +8,7 @@ import io
 import re
 from calendar import timegm
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,18 +18,23 @@ from bridge.errors import NotAFeed
 from bridge.model import Entry, Harvest, Image, Problem
 from bridge.sources import jsonfeed, prolog
 from bridge.sources.controls import read_tags
+from bridge.sources.feedlinks import pages_of
 from bridge.sources.feedmedia import cover_of, enclosures_of, images_of
 from bridge.sources.fields import as_utc, language_tag, parse_date, plausible
 from bridge.sources.html import (
     absolute_url,
     absolutise,
     html_from,
+    is_all_markup,
     one_line,
     paragraphs,
     plain_text,
     same_host,
     strip_controls,
 )
+from bridge.sources.mojibake import is_garbled, mend
+from bridge.sources.withheld import WHY as WITHHELD
+from bridge.sources.withheld import is_withheld
 
 MAX_ENTRIES = 5000
 _BAD_REFERENCE = re.compile(
@@ -152,14 +158,19 @@ class _EntryReader:
 
     def read(self, item: Item) -> Entry | None:
         """Return the entry, or `None` when there is nothing to show."""
+        _mend(item)
         told = read_tags(_tag_names(item))
         self.complaints = told.complaints
         guid = _text(item, "id").strip() or None
-        link, about = self._own_page(item, guid, self._link(item, guid))
+        link, about = pages_of(item, guid, self.url, self._is_ours)
         html, summary = self._writing(item, link)
         title = _plain(item, "title", atom=self.atom)
         if not (title or link or plain_text(html) or "<img" in html):
             return None
+        controls = told.controls
+        if any(is_withheld(detail.get("value") or "") for detail in _details(item)):
+            controls = replace(controls, publish=False)
+            self.complaints = (*self.complaints, WITHHELD)
         published, updated = self._dates(item)
         base = link or self.url
         images = images_of(item, base)
@@ -175,62 +186,36 @@ class _EntryReader:
             tags=told.tags,
             images=images,
             enclosures=enclosures_of(item, base, images[0] if images else self.cover),
-            controls=told.controls,
+            controls=controls,
             about=about,
         )
-
-    def _link(self, item: Item, guid: str | None) -> str | None:
-        """Return the entry's page: its alternate link, or a guid that is the address of one.
-
-        feedparser lets any id stand in for a missing link; a bare word or an episode's file is no page.
-        """
-        link = _text(item, "link")
-        if not link or link == guid:
-            borrowed = not any(
-                _text(each, "href") == link
-                for each in item.get("links", ())
-                if each.get("rel") == "alternate"
-            )
-            if borrowed and not absolute_url(link):
-                return None
-            if borrowed and guid in {_text(each, "href") for each in item.get("links", ())}:
-                return None
-        return absolute_url(link, self.url) if link else None
-
-    def _own_page(self, item: Item, guid: str | None, link: str | None) -> tuple[str | None, str | None]:
-        """Return an entry's page on its own site and, of a link post, the page elsewhere that it is about.
-
-        Link blogs give the other page as the link and their own as the guid, or (Daring Fireball) as related.
-        """
-        if link is None or self._is_ours(link):
-            return link, None
-        related = (_text(each, "href") for each in item.get("links", ()) if each.get("rel") == "related")
-        for candidate in (guid, *related):
-            own = absolute_url(candidate) if candidate else None
-            if own and self._is_ours(own):
-                return own, link
-        return link, None
 
     def _is_ours(self, url: str) -> bool:
         return same_host(url, self.home) or same_host(url, self.url)
 
     def _writing(self, item: Item, link: str | None) -> tuple[str, str]:
-        """Return the longest text as HTML and, where it is another one, the summary as plain text."""
+        """Return the text as HTML and, where it is another one, the summary as plain text.
+
+        The text is the content, unless there is more to read in the summary.
+        """
+        contents = [each for each in item.get("content", ()) if _is_text(each)]
         summary = item.get("summary_detail") or {}
-        texts = [each for each in [*item.get("content", ()), summary] if _is_text(each)]
-        if not texts:
-            return "", ""
-        richest = max(texts, key=lambda each: len(each["value"]))
-        base = absolute_url(_text(richest, "base"), self.url) if richest.get("base") else None
-        html = absolutise(self._html(richest), base or link or self.url)
-        if richest is summary or not _is_text(summary):
-            return html, ""
-        short, full = plain_text(self._html(summary)), plain_text(html)
-        return html, "" if short == full else short
+        short = plain_text(self._html(summary)) if _is_text(summary) else ""
+        html = self._absolute(max(contents, key=lambda each: len(each["value"])), link) if contents else ""
+        full = plain_text(html)
+        if short and len(short) > len(full):
+            return self._absolute(summary, link), ""
+        return html or (self._absolute(summary, link) if _is_text(summary) else ""), (
+            "" if short == full else short
+        )
+
+    def _absolute(self, detail: Item, link: str | None) -> str:
+        base = absolute_url(_text(detail, "base"), self.url) if detail.get("base") else None
+        return absolutise(self._html(detail), base or link or self.url)
 
     def _html(self, detail: Item) -> str:
         value = detail["value"]
-        if self.atom and detail.get("type") == "text/plain":
+        if self.atom and detail.get("type") == "text/plain" and not is_all_markup(value):
             return paragraphs(value)
         if detail.get("type") == "application/xhtml+xml":
             # feedparser writes <br/> as <br></br>, which is two line breaks in HTML.
@@ -255,6 +240,20 @@ class _EntryReader:
         if moment is None and isinstance(written, str):
             moment = parse_date(written)
         return plausible(as_utc(moment) if moment else None, self.now)
+
+
+def _mend(item: Item) -> None:
+    """Put the characters of an entry right that were decoded wrongly before they came here."""
+    written = [detail for detail in (item.get("title_detail"), *_details(item)) if detail]
+    if is_garbled(str(detail.get("value") or "") for detail in written):
+        for detail in written:
+            detail["value"] = mend(str(detail.get("value") or ""))
+        item["title"] = mend(str(dict.get(item, "title") or ""))
+
+
+def _details(item: Item) -> list[Item]:
+    """Return everything that an entry says, as feedparser describes it."""
+    return [detail for detail in (item.get("summary_detail"), *item.get("content", ())) if detail]
 
 
 def _is_text(detail: Item) -> bool:

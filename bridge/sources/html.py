@@ -1,17 +1,29 @@
 """The door to everything about markup: what other modules need to know about HTML is a function here."""
 
+from bridge.sources.excerpt import begin_html
 from bridge.sources.notehtml import NoteHtml, to_note_html
 from bridge.sources.sanitize import absolute_url, absolutise, clean_incoming, same_host
-from bridge.sources.text import excerpt, html_from, one_line, paragraphs, plain_text, shorten, strip_controls
+from bridge.sources.text import (
+    excerpt,
+    html_from,
+    is_all_markup,
+    one_line,
+    paragraphs,
+    plain_text,
+    shorten,
+    strip_controls,
+)
 from bridge.sources.truncate import truncate_html
 
 __all__ = [
     "NoteHtml",
     "absolute_url",
     "absolutise",
+    "begin_html",
     "clean_incoming",
     "excerpt",
     "html_from",
+    "is_all_markup",
     "one_line",
     "paragraphs",
     "plain_text",

@@ -15,6 +15,7 @@ from bridge.model import Image
 from bridge.sources.notewriter import Close, NoteWriter
 from bridge.sources.pictures import is_emoji, link_label, picture, watch_url
 from bridge.sources.sanitize import NOTE_CLASSES, absolute_url, absolutise, clean_note
+from bridge.sources.surroundings import is_unread
 from bridge.sources.text import one_line, plain_text, strip_controls
 
 MAX_HTML = 1_000_000
@@ -32,27 +33,27 @@ class NoteHtml:
     text: str
 
 
-def to_note_html(html: str, *, base: str | None = None) -> NoteHtml:
+def to_note_html(html: str, *, base: str | None = None, introducing: bool = False) -> NoteHtml:
     """Turn the author's HTML into note HTML, resolving what is relative against `base`.
 
     Doing it again changes nothing. Links that cannot be made absolute become text; what exceeds a million
-    characters is dropped.
+    characters is dropped. `introducing`: only what tells of the rest; no captions, no players.
     """
-    note, images = _convert(strip_controls(html[:MAX_HTML]), base)
+    note, images = _convert(strip_controls(html[:MAX_HTML]), base, introducing)
     if _LOST_LINK.search(note):
-        note, _ = _convert(note, None)
+        note, _ = _convert(note, None, introducing)
     return NoteHtml(note, images, plain_text(note))
 
 
-def _convert(html: str, base: str | None) -> tuple[str, tuple[Image, ...]]:
-    reader = _AuthorReader()
+def _convert(html: str, base: str | None, introducing: bool) -> tuple[str, tuple[Image, ...]]:
+    reader = _AuthorReader(introducing)
     reader.feed(absolutise(html, base))
     reader.close()
     return clean_note(reader.finish()), tuple(reader.images.values())
 
 
 _PARAGRAPHS = frozenset(
-    {"p", "div", "section", "article", "aside", "header", "footer", "main", "nav", "address", "center"}
+    {"p", "div", "section", "article", "aside", "header", "footer", "main", "address", "center"}
     | {"details", "dl", "table"}
 )
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6", "summary", "caption"})
@@ -72,7 +73,6 @@ _PERMALINKS = frozenset(
     | {"hash-link", "zola-anchor"}
 )
 _BACKLINKS = frozenset({"footnote-backref", "footnote-back", "reversefootnote", "data-footnote-backref"})
-_LINE_NUMBERS = frozenset({"lnt", "lineno", "linenos", "linenodiv", "gutter", "line-numbers-rows"})
 _PERMALINK_SIGNS = frozenset({"#", "¶", "§", "🔗", "∞"})
 _RAISED = str.maketrans("0123456789+-=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿ")
 _LOWERED = str.maketrans("0123456789+-=()", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎")
@@ -83,9 +83,10 @@ Attributes = Mapping[str, str]
 class _AuthorReader(HTMLParser):
     """Reads the author's HTML, balanced by nh3, and tells the writer what each element means in a note."""
 
-    def __init__(self) -> None:
+    def __init__(self, introducing: bool) -> None:
         super().__init__(convert_charrefs=True)
         self.images: dict[str, Image] = {}
+        self._introducing = introducing
         self._note = NoteWriter()
         self._open: list[tuple[str, Close | None]] = []  # the author's elements
         self._muted = 0
@@ -142,8 +143,7 @@ class _AuthorReader(HTMLParser):
 
     def _enter(self, tag: str, attributes: Attributes) -> Close | None:
         """Start an element of the author's and return what is to happen at its end."""
-        classes = _classes(attributes)
-        if attributes.get("aria-hidden") == "true" or "hidden" in attributes or classes & _LINE_NUMBERS:
+        if is_unread(tag, attributes, introducing=self._introducing):
             return None if tag in _VOID else self._mute()
         if tag in _INLINES:
             return self._note.inline(_INLINES[tag])

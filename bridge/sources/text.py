@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from html import escape, unescape
 from html.parser import HTMLParser
 
@@ -18,9 +19,22 @@ _NAMES = (
     "|section|small|span|strong|style|sub|sup|svg|table|td|tr|u|ul|video"
 )
 _TAG = re.compile(rf"</?(?:{_NAMES})(?=[\s/>])[^<>]*>|<!--", re.IGNORECASE)
+# Nobody writes these when they talk about HTML: a link with its address, a picture, a pair of paragraph tags.
+_MARKUP = re.compile(
+    r"<(?:a\s[^<>]{0,200}href=|img\s[^<>]{0,500}src=|(?:div|p|span)\s+(?:class|style|id)=|br\s?/>)"
+    r"|\A\s{0,99}<(p|div|ul|ol|h[1-6]|blockquote|figure)>.*</\1>",
+    re.IGNORECASE | re.DOTALL,
+)
+_BLOCK = re.compile(r"<(?:p|div|ul|ol|h[1-6]|blockquote|figure|br)[\s/>]", re.IGNORECASE)
 _REFERENCE = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _BLANK_LINES = re.compile(r"\n{3,}")
-_SENTENCE_END = re.compile(r"[.!?…]['\"”’»)\]]{0,3}(?=\s|$)|[。！？｡][」』）”’]{0,3}")
+_SENTENCE_END = re.compile(r"[.!?…؟۔।]['\"”’»)\]]{0,3}(?=\s|$)|[。！？｡][」』）”’]{0,3}")
+# What a full stop belongs to without ending anything: “Dr.”, “z. B.”, “J. S. Bach”, “am 3. Mai”.
+_ABBREVIATED = re.compile(
+    r"(?:\b(?:[^\W\d_]|\d{1,2}|Mr|Mrs|Ms|Dr|Drs|Prof|St|Sr|Jr|Sra|Srta|Mme|Mlle|Mgr|Ing|Hr|Fr|Bros|Gen|Col|Capt|Lt"
+    r"|Sen|Rep|Gov|Rev|Hon|No|Nr|Nos|vs|cf|ca|approx|bzw|evtl|ggf|inkl|Abb|Abs|Art|Fig|Vol|tel|Tel|str|čl|např|tzv"
+    r"|mj|al|Ph)|\b\w\.\w)\.$"
+)
 
 
 def strip_controls(text: str) -> str:
@@ -53,19 +67,33 @@ def plain_text(html: str) -> str:
 def paragraphs(text: str) -> str:
     """Return plain text as HTML: a paragraph per blank line, a `<br>` per line break."""
     blocks = (block.strip() for block in "\n".join(strip_controls(text).splitlines()).split("\n\n"))
-    return "".join(f"<p>{_as_html(block)}</p>" for block in blocks if block)
+    lines = (text_as_html(block).replace("\n", "<br>") for block in blocks if block)
+    return "".join(f"<p>{html}</p>" for html in lines)
 
 
-def _as_html(text: str) -> str:
-    # As nh3 spells them, so that cleaning it again changes nothing.
-    return escape(text, quote=False).replace("\n", "<br>").replace("\xa0", "&nbsp;")
+def text_as_html(text: str) -> str:
+    """Return plain text as HTML, spelled as nh3 does, so that cleaning it again changes nothing."""
+    return escape(text, quote=False).replace("\xa0", "&nbsp;")
 
 
 def html_from(text: str) -> str:
-    """Return HTML for a field that may hold either: text without a single tag becomes paragraphs."""
+    """Return HTML for a field that may hold either: text without a single tag becomes paragraphs.
+
+    HTML that was escaped once too often is HTML; a text that only names a tag (“use &lt;p&gt;”) is none.
+    """
+    text = text.replace("<![CDATA[", "").replace("]]>", "")  # of a section that was itself escaped
     if _TAG.search(text):
         return strip_controls(text)
-    return paragraphs(unescape(text))
+    text = unescape(text)
+    if not _MARKUP.search(text):
+        return paragraphs(text)
+    blocks = strip_controls(text).strip().splitlines()
+    return "\n".join(blocks) if _BLOCK.search(text) else "<br>".join(blocks)
+
+
+def is_all_markup(text: str) -> bool:
+    """Say whether what calls itself plain text is HTML from its first character to its last."""
+    return text.rstrip().endswith(">") and _BLOCK.match(text.lstrip()) is not None
 
 
 def excerpt(html_or_text: str, limit: int = 400) -> str:
@@ -82,10 +110,19 @@ def shorten(text: str, limit: int = 400) -> str:
     if len(text) <= limit:
         return text
     head = text[:limit]
-    ends = [m.end() for m in _SENTENCE_END.finditer(text[: limit + 1]) if limit // 2 <= m.end() <= limit]
+    ends = [end for end in sentence_ends(text[: limit + 1]) if limit // 2 <= end <= limit]
     if ends:
         return head[: ends[-1]]
     return head[: word_end(text, limit - 1)].rstrip(" ,;:–—-") + "…"
+
+
+def sentence_ends(text: str) -> Iterator[int]:
+    """Yield where the sentences of a plain text end; the last character of `text` is only looked ahead at."""
+    for match in _SENTENCE_END.finditer(text):
+        after = text[match.end() : match.end() + 20].lstrip()
+        if after[:1].islower() or _ABBREVIATED.search(text[max(0, match.end() - 12) : match.end()]):
+            continue
+        yield match.end()
 
 
 def word_end(text: str, limit: int) -> int:
@@ -93,20 +130,31 @@ def word_end(text: str, limit: int) -> int:
     space = text.rfind(" ", limit // 2, limit + 1)
     if space > 0:
         return space
-    while limit > 1 and _joins(text[limit], text[limit - 1]):
+    while limit > 1 and _is_inside(text, limit):
         limit -= 1
     return limit
 
 
-def _joins(char: str, before: str) -> bool:
-    """Say whether `char` belongs to the character before it: an accent, a skin tone, a joined emoji."""
+def _is_inside(text: str, place: int) -> bool:
+    """Say whether a place is within what people take for one character: a letter and its accent, an emoji."""
+    char = text[place]
+    if _is_flag(char):
+        letters = 0
+        while letters < place and _is_flag(text[place - letters - 1]):
+            letters += 1
+        return letters % 2 == 1
     return (
         unicodedata.category(char) in ("Mn", "Mc", "Me")
         or char in "\u200d\ufe0f"
         or "\U0001f3fb" <= char <= "\U0001f3ff"
-        or before == "\u200d"
-        or ("\U0001f1e6" <= char <= "\U0001f1ff" and "\U0001f1e6" <= before <= "\U0001f1ff")
+        or "\U000e0020" <= char <= "\U000e007f"
+        or text[place - 1] == "\u200d"
     )
+
+
+def _is_flag(char: str) -> bool:
+    """Say whether a character is one of the letters of which two are a flag."""
+    return "\U0001f1e6" <= char <= "\U0001f1ff"
 
 
 class _TextReader(HTMLParser):
