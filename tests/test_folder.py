@@ -140,13 +140,13 @@ def test_the_title_is_found(tmp_path: Path, name: str, text: str, title: str, bo
         ("x", "/{folder}/{slug}", f"{SITE}/posts/a-b"),
         ("---\ntitle: Über Brot!\n---", "/{title_slug}", f"{SITE}/%C3%BCber-brot"),
         ("---\nslug: My/../Slug\n---", "/{slug}/", None),
-        ("---\nslug: x y\n---", "/{slug}/", f"{SITE}/x%20y/"),
+        ("---\nslug: x y\n---", "/{slug}/", f"{SITE}/x-y/"),
         ("---\npermalink: /own/place/\n---", "/{slug}/", f"{SITE}/own/place/"),
         ("---\nurl: https://full.test/x\n---", "/{slug}/", "https://full.test/x"),
         ("---\nurl: javascript:alert(1)\n---", "/{slug}/", f"{SITE}/a-b/"),
         ("---\npermalink: /:year/:title/\n---", "/{slug}/", f"{SITE}/a-b/"),
         ("---\npermalink: /{{ page.x }}/\n---", "/{slug}/", f"{SITE}/a-b/"),
-        ("---\npermalink: false\n---", "/{slug}/", None),
+        ("---\ncategories: [Web Dev, b]\n---", "/{category}/{slug}/", f"{SITE}/web-dev/a-b/"),
     ],
 )
 def test_the_link_is_found(tmp_path: Path, text: str, template: str | None, link: str | None) -> None:
@@ -222,7 +222,7 @@ def test_a_link_to_another_markdown_file_becomes_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "html"),
     [
-        ("~~gone~~ and `~~kept~~`", "<p><del>gone</del> and <code>~~kept~~</code></p>"),
+        ("~~gone~~ and `~~kept~~`", "<p><s>gone</s> and <code>~~kept~~</code></p>"),
         (
             "see https://x.test/a_b_c. And (https://y.test/).",
             '<p>see <a href="https://x.test/a_b_c">https://x.test/a_b_c</a>. '
@@ -239,6 +239,26 @@ def test_a_link_to_another_markdown_file_becomes_text(tmp_path: Path) -> None:
         ("Note[^1].\n\n[^1]: Small.", "<p>Note[1].</p><p>* * *</p><ol><li>Small.</li></ol>"),
         ("<script>alert(1)</script>\n\n<p onclick=x>ok</p>", "<p>ok</p>"),
         ("| a | b |\n|---|---|\n| 1 | 2 |", "<p><strong>a</strong> | <strong>b</strong><br>1 | 2</p>"),
+        ("so:\n- a\n  - b", "<p>so:</p><ul><li>a<ul><li>b</li></ul></li></ul>"),
+        ("- [ ] a\n- [x] b", "<ul><li>☐ a</li><li>☑ b</li></ul>"),
+        ("[TOC]\n\n* TOC\n{:toc}\n\nx\n{: .lead}", "<p>x</p>"),
+        (":::note Mind\nthe gap\n:::", "<p><strong>Mind</strong></p><p>the gap</p>"),
+        ('!!! tip "Mind"\n    the gap\n\nx', "<p><strong>Mind</strong></p><p>the gap</p><p>x</p>"),
+        ("> [!NOTE]\n> x", "<blockquote><p><strong>Note</strong></p><p>x</p></blockquote>"),
+        ("> [!tip]- Mind\n> x", "<blockquote><p><strong>Mind</strong></p><p>x</p></blockquote>"),
+        (
+            "import A from './A.astro'\nimport {\n  B\n} from 'b'\n\n<A x={1}>in</A>\n\n{/* no */}",
+            "<p>in</p>",
+        ),
+        (
+            "<details><summary>S</summary>\n\n**b**\n\n</details>",
+            "<p><strong>S</strong></p><p><strong>b</strong></p>",
+        ),
+        ("a ==b== [c](https://c.test){:.d} e{.f}", '<p>a b <a href="https://c.test">c</a> e</p>'),
+        ("H~2~O, x^2^, a^[b] %%c%%", "<p>H₂O, x², a (b)</p>"),
+        ("{{ page.title }}x {{ site.time | date: '%Y' }}", "<p>x</p>"),
+        ("```\n:::note\n- [ ] {: .x}\n```", "<pre><code>:::note\n- [ ] {: .x}</code></pre>"),
+        ("# A\n\n## B {#b}\n\n*[CSS]: Sheets", "<p><strong>B</strong></p>"),
     ],
 )
 def test_markdown_as_generators_read_it(tmp_path: Path, text: str, html: str) -> None:
@@ -392,3 +412,77 @@ def test_every_file_of_real_blogs_is_an_entry_or_a_problem(tmp_path: Path) -> No
         assert not found.unreadable
         read += len(found.entries)
     assert read > 600
+
+
+# ── who is meant to read it ──────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "permalink: false",
+        "eleventyExcludeFromCollections: true",
+        "unlisted: true",
+        "hidden: true",
+        "private: true",
+        "password: s3cret",
+        "visibility: private",
+        "status: pending",
+        "tags: [a, draft]",
+        "build:\n  list: never",
+        "_build:\n  render: false",
+    ],
+)
+def test_what_is_not_meant_to_be_found_is_not_published(tmp_path: Path, header: str) -> None:
+    assert harvest(tmp_path, {"a.md": f"---\n{header}\n---\nx"}).entries == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "count"),
+    [
+        ("about.md", "title: Us", 0),
+        ("index.md", "title: Home", 0),
+        ("visit.md", "layout: page", 0),
+        ("about.md", "date: 2026-05-01", 1),
+        ("visit.md", "layout: post", 1),
+        ("trip/index.md", "title: Trip", 1),
+        ("note.mdx", "title: Trip", 1),
+    ],
+)
+def test_standing_pages_are_no_posts(tmp_path: Path, name: str, header: str, count: int) -> None:
+    assert len(harvest(tmp_path, {name: f"---\n{header}\n---\nx"}).entries) == count
+
+
+def test_a_day_of_release_to_come_counts_and_one_gone_by_does_not(tmp_path: Path) -> None:
+    entry = post(tmp_path, "---\ndate: 2026-01-01\npublishDate: 2027-01-01\n---\nx")
+    assert entry.published_at == datetime(2027, 1, 1, tzinfo=UTC)
+    entry = post(tmp_path, "---\ndate: 2026-01-01\npublishDate: 2026-01-02\n---\nx")
+    assert entry.published_at == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Title: Fresh buns\nDate: 2026-05-01 10:00\nTags: a, b\n\nAt eight.",
+        "<!--\n.. title: Fresh buns\n.. date: 2026-05-01 12:00:00 UTC+02:00\n.. tags: a, b\n-->\nAt eight.",
+        "title: Fresh buns\ndate: 2026-05-01 10:00\ntags:\n- a\n- b\n---\nAt eight.",
+        "# Fresh buns\n\n- date: 2026-05-01 10:00\n- tags: a, b\n\n---\n\nAt eight.",
+    ],
+)
+def test_headers_of_other_generators_are_read(tmp_path: Path, text: str) -> None:
+    entry = post(tmp_path, text)
+    assert (entry.title, entry.tags) == ("Fresh buns", ("a", "b"))
+    assert entry.published_at == datetime(2026, 5, 1, 10, tzinfo=UTC)
+    assert to_note_html(entry.html).html == "<p>At eight.</p>"
+
+
+def test_words_with_a_colon_are_no_header(tmp_path: Path) -> None:
+    assert to_note_html(post(tmp_path, "Note: this\nBut: that").html).text == "Note: this But: that"
+
+
+def test_titles_and_descriptions_lose_their_markup_and_collections_are_no_tags(tmp_path: Path) -> None:
+    entry = post(
+        tmp_path, "---\ntitle: The `a` &amp; **b** of _c_\ndescription: <em>d</em>\ntags: [posts, x]\n---\n"
+    )
+    assert (entry.title, entry.summary, entry.tags) == ("The a & b of c", "d", ("x",))
+    assert post(tmp_path, "---\ntitle: snake_case_name * 2\n---\n").title == "snake_case_name * 2"

@@ -22,7 +22,7 @@ INSTANCE_USER = "instance"  # the name of the instance actor
 LOCAL_HOSTS = ("localhost", "127.0.0.1")
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 NAMING_FIELDS = ("slug", "title_slug", "path")  # each tells one post of a folder from the others
-PAGE_FIELDS = (*NAMING_FIELDS, "folder", "year", "month", "day", "language")
+PAGE_FIELDS = (*NAMING_FIELDS, "folder", "category", "year", "month", "day", "language")
 POST_TEMPLATES = ("excerpt", "full", "title")
 POST_FIELDS = ("title", "excerpt", "content", "link", "tags", "date")
 

@@ -43,7 +43,7 @@ def parse_date(text: str, zone: tzinfo = UTC) -> datetime | None:
 
     Takes RFC 3339, RFC 822 and a few of the ways people write dates; without an offset it is in `zone`.
     """
-    text = " ".join(text.split())[:64]
+    text = " ".join(text.split())[:64].replace(" UTC+", " +").replace(" UTC-", " -")
     return next((as_utc(found, zone) for found in _readings(text) if found), None)
 
 

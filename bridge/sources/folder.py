@@ -15,7 +15,7 @@ from bridge.sources.markdownpost import PICTURE_SUFFIXES, Rendered, Rules, name_
 MAX_FILES = 20_000
 MAX_FILE = 2_000_000
 MAX_DEPTH = 16
-_MARKDOWN = frozenset({".md", ".markdown", ".mdown", ".mkd"})
+_MARKDOWN = frozenset({".md", ".markdown", ".mdown", ".mkd", ".mdx"})
 # Jekyll's drafts and the parts of a site that are no writing.
 _SKIPPED_FOLDERS = frozenset({"_drafts", "_site", "_includes", "_layouts", "_data", "_sass", "node_modules"})
 _SKIPPED_FILES = frozenset({"readme.md"})

@@ -13,6 +13,7 @@ import orjson
 import yaml
 
 from bridge.errors import SourceError
+from bridge.sources import headers
 from bridge.sources.fields import as_utc, parse_date
 from bridge.sources.text import one_line, strip_controls
 
@@ -27,7 +28,8 @@ _YES = frozenset({"true", "yes", "on", "1"})
 def split(text: str, where: str) -> tuple[Fields, str, int]:
     """Return the fields, the body, and the line on which the body starts.
 
-    A file without front matter has no fields. Raises `SourceError` naming the line when it cannot be read.
+    A file without front matter has no fields, or those of its `headers`. Raises `SourceError` naming the line
+    when it cannot be read.
     """
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     first = text.split("\n", 1)[0].rstrip()
@@ -35,7 +37,15 @@ def split(text: str, where: str) -> tuple[Fields, str, int]:
         return _split_fenced(text, first, where)
     if first.startswith("{") and not first.startswith(("{{", "{%")):
         return _split_json(text, where)
-    return {}, text, 1
+    return headers.split(text) or _split_unopened(text, where) or ({}, text, 1)
+
+
+def _split_unopened(text: str, where: str) -> tuple[Fields, str, int] | None:
+    """Split Hexo's front matter, which may have its closing line alone."""
+    head, rule, body = text.partition("\n---\n")
+    if not rule or len(head) > MAX_BLOCK or "\n\n" in head or not re.match(r"(?:title|date|layout):\s", head):
+        return None
+    return _as_mapping(_load_yaml(head, where), where), body, head.count("\n") + 3
 
 
 def _split_fenced(text: str, fence: str, where: str) -> tuple[Fields, str, int]:

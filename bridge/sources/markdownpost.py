@@ -10,20 +10,30 @@ from urllib.parse import unquote, urlsplit
 
 from bridge.errors import SourceError
 from bridge.model import Entry, Image, Problem
-from bridge.sources import frontmatter, permalink
+from bridge.sources import frontmatter, intent, permalink
 from bridge.sources.controls import Told, read_fields, read_tags
 from bridge.sources.fields import language_tag, plausible
 from bridge.sources.frontmatter import Fields
-from bridge.sources.html import absolute_url, absolutise, one_line, plain_text, same_host, strip_controls
+from bridge.sources.html import (
+    absolute_url,
+    absolutise,
+    looks_like_html,
+    one_line,
+    plain_text,
+    same_host,
+    strip_controls,
+)
 from bridge.sources.pictures import focal_point
 from bridge.sources.render import render
 
 MAX_MARKDOWN = 1_000_000
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif", ".heic", ".heif", ".svg"})
 _PUBLISHED = ("date", "published", "pubdate", "publishdate", "publish_date", "published_at", "created")
+_RELEASE = ("publishdate", "publish_date")
 _UPDATED = ("updated", "lastmod", "modified", "last_modified_at", "updated_at", "moddate", "updateddate")
 _EXPIRES = ("expirydate", "expires", "unpublishdate")
 _TAGS = ("tags", "tag", "categories", "category", "keywords")
+_COLLECTIONS = frozenset({"posts", "post", "all"})  # by which Eleventy finds posts, not what they are about
 _SUMMARY = ("summary", "description", "excerpt")
 _ABOUT = ("external_url", "external_link", "link_url", "linked_url", "target_url", "link")
 _IMAGE = (
@@ -33,71 +43,16 @@ _IMAGE = (
 _IMAGE_ALT = ("image_alt", "cover_alt", "cover_image_alt", "featured_image_alt", "hero_alt", "hero_image_alt")
 _FOCAL_POINT = ("focal_point", "focalpoint", "focalPoint", "image_focal_point", "focus")
 _HEADING = re.compile(r"#(?!#)[ \t]+([^\n]{1,500})(?:\n|$)")
+_MARKED = re.compile(
+    r"`[^`]{1,200}`|\*\*[^*]{1,200}\*\*|(?<!\w)([*_])\w[^*_]{0,200}(?<!\s)\1(?!\w)|\[[^\[\]]{1,200}\]\([^()]{1,500}\)"
+)
 _HEADING_END = re.compile(r"[ \t]#*[ \t]*(?:\{[^{}]{0,200}\})?[ \t]*$")
 _MORE = re.compile(r"<!--\s{0,5}(?:more|excerpt|truncate)\s{0,5}-->", re.IGNORECASE)
 # Suffixes that mark a translation (`post.fr.md`); a list, because `notes.js.md` is no language.
-_LANGUAGES = frozenset(
-    {
-        "ar",
-        "bg",
-        "bn",
-        "ca",
-        "cs",
-        "cy",
-        "da",
-        "de",
-        "el",
-        "en",
-        "eo",
-        "es",
-        "et",
-        "eu",
-        "fa",
-        "fi",
-        "fr",
-        "ga",
-    }
-    | {
-        "gl",
-        "he",
-        "hi",
-        "hr",
-        "hu",
-        "id",
-        "is",
-        "it",
-        "ja",
-        "ka",
-        "kn",
-        "ko",
-        "lt",
-        "lv",
-        "mk",
-        "ml",
-        "mr",
-        "ms",
-    }
-    | {
-        "nb",
-        "nl",
-        "nn",
-        "no",
-        "pl",
-        "pt",
-        "ro",
-        "ru",
-        "sk",
-        "sl",
-        "sq",
-        "sr",
-        "sv",
-        "sw",
-        "ta",
-        "te",
-        "th",
-        "tr",
-    }
-    | {"uk", "ur", "vi", "zh", "pt-br", "pt-pt", "zh-cn", "zh-tw", "zh-hans", "zh-hant", "en-us", "en-gb"}
+_LANGUAGES = re.compile(
+    r"ar|bg|bn|ca|cs|cy|da|de|el|en|eo|es|et|eu|fa|fi|fr|ga|gl|he|hi|hr|hu|id|is|it|ja|ka|kn|ko|lt|lv|mk|ml|mr"
+    r"|ms|nb|nl|nn|no|pl|pt|ro|ru|sk|sl|sq|sr|sv|sw|ta|te|th|tr|uk|ur|vi|zh|pt-(?:br|pt)|zh-(?:cn|tw|hans|hant)"
+    r"|en-(?:us|gb)"
 )
 
 
@@ -140,7 +95,7 @@ def name_of(path: str) -> Name:
     """
     file = PurePosixPath(path)
     stem, _, suffix = file.stem.rpartition(".")
-    language = language_tag(suffix) if stem and suffix.lower() in _LANGUAGES else None
+    language = language_tag(suffix) if stem and _LANGUAGES.fullmatch(suffix.lower()) else None
     base = stem if language else file.stem
     if base.lower() == "index" and file.parent.name:
         key, base = str(file.parent), file.parent.name
@@ -156,27 +111,13 @@ def read_post(text: str, path: str, rules: Rules, pictures: frozenset[str], now:
     Raises `SourceError` when the front matter or the Markdown cannot be read.
     """
     fields, body, _ = frontmatter.split(text, path)
-    if _is_draft(fields):
+    if intent.is_draft(fields):
         return Rendered(None)
     if len(body) > MAX_MARKDOWN:
         raise SourceError(
             f"{path}: the text is longer than a million characters. Split it into several files."
         )
     return _PostReader(fields, name_of(path), rules, pictures, now).read(strip_controls(body))
-
-
-def _is_draft(fields: Fields) -> bool:
-    return bool(
-        frontmatter.flag(fields, "draft")
-        or frontmatter.flag(fields, "drafts")
-        or (_is_flag(fields, "published") and frontmatter.flag(fields, "published") is False)
-        or frontmatter.text(fields, "status").lower() in ("draft", "private", "hidden")
-    )
-
-
-def _is_flag(fields: Fields, name: str) -> bool:
-    """Say whether `published` is Jekyll's yes or no rather than a date."""
-    return frontmatter.text(fields, name).lower() in ("true", "false", "yes", "no")
 
 
 class _PostReader:
@@ -199,6 +140,11 @@ class _PostReader:
         """Return the finished entry."""
         title, body = self._title(body)
         published = self._date(*_PUBLISHED) or self._date_of_name()
+        release = self._date(*_RELEASE)
+        if release and release > self.now:
+            published = release
+        if published is None and intent.is_page({**self._extra, **self.fields}, self.name.slug):
+            return Rendered(None)
         language = self._text("language", "lang", "locale")
         tag = language_tag(language) or self.name.language
         link = self._link(title, published, tag)
@@ -226,7 +172,7 @@ class _PostReader:
 
     def _title(self, body: str) -> tuple[str, str]:
         """Return the title (front matter, first heading, or the file's name) and the body without it."""
-        given = one_line(frontmatter.text(self.fields, "title", "name"))
+        given = one_line(self._plain(frontmatter.text(self.fields, "title", "name")))
         match = _HEADING.match(body.lstrip())
         if match:
             heading = one_line(plain_text(render(_HEADING_END.sub("", match[1]), self.name.path)))
@@ -237,10 +183,16 @@ class _PostReader:
         words = one_line(self.name.slug.replace("-", " ").replace("_", " "))
         return words[:1].upper() + words[1:], body
 
+    def _plain(self, text: str) -> str:
+        """Return a field's text without the markup that themes let people write there."""
+        if _MARKED.search(text):
+            return plain_text(render(text, self.name.path))
+        return plain_text(text) if looks_like_html(text) and re.search(r"</|&", text) else text
+
     def _date(self, *names: str) -> datetime | None:
         for name in names:
             value = self.fields.get(name, self._extra.get(name))
-            if value in (None, "", "null", "~") or _is_flag({name: value}, name):
+            if value in (None, "", "null", "~") or intent.is_flag({name: value}, name):
                 continue
             found = plausible(frontmatter.moment(value, self.rules.zone), self.now)
             if found:
@@ -271,11 +223,13 @@ class _PostReader:
             "title_slug": permalink.slugify(title),
             "path": self.name.key,
             "folder": str(PurePosixPath(self.name.key).parent),
+            "category": permalink.slugify(next(iter(self._listed("categories", "category")), "")),
             "year": f"{local:%Y}" if local else "",
             "month": f"{local:%m}" if local else "",
             "day": f"{local:%d}" if local else "",
             "language": language or "",
         }
+        values = {name: value.replace(" ", "-") for name, value in values.items()}  # as every generator does
         address = permalink.expand(self.rules.url_template, values)
         if address is None:
             self._complain("has no link because url_template needs a field that it lacks (mostly its date).")
@@ -290,12 +244,15 @@ class _PostReader:
     def _summary(self, before_more: str) -> str:
         given = self._text(*_SUMMARY)
         if given:
-            return one_line(plain_text(given) if "<" in given else given, 2000)
+            return one_line(self._plain(given), 2000)
         return one_line(plain_text(render(before_more, self.name.path)), 2000) if before_more else ""
 
     def _tags(self) -> list[str]:
+        return [tag for tag in self._listed(*_TAGS) if tag not in _COLLECTIONS]
+
+    def _listed(self, *names: str) -> list[str]:
         taxonomies = frontmatter.table(self.fields, "taxonomies")
-        return [*frontmatter.texts(self.fields, *_TAGS), *frontmatter.texts(taxonomies, *_TAGS)]
+        return [*frontmatter.texts(self.fields, *names), *frontmatter.texts(taxonomies, *names)]
 
     def _told(self) -> Told:
         """Return tags and controls, complaining about what is neither."""

@@ -57,6 +57,7 @@ _PARAGRAPHS = frozenset(
     | {"details", "dl", "table"}
 )
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6", "summary", "caption"})
+_TITLES = frozenset({"admonition-title", "markdown-alert-title", "callout-title"})
 _BLOCKS = {"ul": (), "ol": ("start", "reversed"), "li": ("value",), "blockquote": (), "pre": ()}
 _INLINES = {
     **{tag: tag for tag in ("del", "s", "code", "b", "strong", "u", "i", "em", "ruby", "rt", "rp")},
@@ -147,11 +148,11 @@ class _AuthorReader(HTMLParser):
             return None if tag in _VOID else self._mute()
         if tag in _INLINES:
             return self._note.inline(_INLINES[tag])
+        if tag in _HEADINGS or _classes(attributes) & _TITLES:
+            return self._heading_starts()
         if tag in _PARAGRAPHS:
             self._note.paragraph()
             return self._note.paragraph
-        if tag in _HEADINGS:
-            return self._heading_starts()
         if tag in _BLOCKS:
             kept = (f' {name}="{escape(attributes[name])}"' for name in _BLOCKS[tag] if name in attributes)
             return self._note.block(tag, "".join(kept))

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from bridge.errors import ConfigError
 from bridge.sources.sanitize import absolute_url
 
-FIELDS = ("slug", "title_slug", "path", "folder", "year", "month", "day", "language")
+FIELDS = ("slug", "title_slug", "path", "folder", "category", "year", "month", "day", "language")
 _DATED = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})[-_ ](.+)")
 # Eleventy and Jekyll permalinks may be templates themselves; we cannot run those.
 _COMPUTED = re.compile(r"\{|/:[a-z_]")

@@ -12,8 +12,12 @@ _TOKEN = re.compile(
     r"|(?P<code>``[^`\n]{1,500}``|`[^`\n]{1,500}`)"
     r"|\{\{(?P<hugo>[<%][^{}]{0,2000}[>%])\}\}"
     r"|\{%-?(?P<liquid>[^{}%]{0,2000})-?%\}"
-    r"|\{\{-?(?P<output>[^{}<%]{1,300})\}\}"
-    r"|(?P<wiki>!?\[\[[^\[\]\n]{1,300}\]\])",
+    r"|\{\{-?(?P<output>[^{}<]{1,300})\}\}"
+    r"|(?P<wiki>!?\[\[[^\[\]\n]{1,300}\]\])"
+    r"|(?P<style>(?<=[^\s{])\{:?[ ]?[#.][\w-][^{}\n]{0,200}\}|(?<=[^\s{])\{:[^{}\n]{0,200}\})"
+    r"|==(?P<marked>(?=\S)[^=\n]{1,300})=="
+    r"|[ ]?\^\[(?P<aside>[^\[\]\n]{1,1000})\]"
+    r"|(?P<hidden>%%[^%]{1,2000}%%)",
     re.MULTILINE,
 )
 _ARGUMENT = re.compile(
@@ -30,6 +34,7 @@ _PAGES = {
     "x": "https://twitter.com/{user}/status/{id}",
     "instagram": "https://www.instagram.com/p/{0}/",
 }
+_FIELD = re.compile(r"[a-z_]\w{0,40}(?:\.\w{1,40}){1,5}(?:\s?\||$)")
 _ADDRESS = re.compile(r"[\w./-]{1,200}")
 
 
@@ -59,6 +64,12 @@ class _Expander:
             return self._tag(whole, match["liquid"] or match["hugo"].strip("<>%"))
         if self._verbatim:
             return whole
+        if match["style"] is not None or match["hidden"] is not None:
+            return ""
+        if match["marked"] is not None:
+            return match["marked"]
+        if match["aside"] is not None:
+            return f" ({match['aside']})"
         if match["wiki"] is not None:
             return _wiki(whole)
         return _output(whole, match["output"].strip())
@@ -126,8 +137,8 @@ def _page(pattern: str, arguments: dict[str, str]) -> str:
 
 
 def _output(whole: str, inside: str) -> str:
-    """Return what Jekyll's commonest outputs would: the site's root, quoted paths; others stay as written."""
-    if inside in ("site.baseurl", "site.url", "site.base_url"):
+    """Return what Jekyll's commonest outputs would: quoted paths, and nothing for fields we do not have."""
+    if _FIELD.match(inside):
         return ""
     quoted = _QUOTED.match(inside)
     return quoted.group(1) if quoted and ("_url" in inside or "| url" in inside) else whole
