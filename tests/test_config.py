@@ -422,8 +422,8 @@ def test_a_wrong_value_of_a_site_is_refused(folder, line, message):
         ),
         (
             'folder = "content"\nurl = "https://cafe.example/{slug}/{page}"',
-            "sources.url: may hold {slug}, {title_slug}, {path}, {folder}, {year}, {month}, {day}, "
-            "{language} and no other braces",
+            "sources.url: may hold {slug}, {title_slug}, {path}, {folder}, {category}, {year}, {month}, "
+            "{day}, {language} and no other braces",
         ),
         (
             'folder = "content"\nurl = "https://cafe.example/{{slug}}"',
@@ -431,8 +431,8 @@ def test_a_wrong_value_of_a_site_is_refused(folder, line, message):
         ),
         (
             'folder = "content"\nurl = "https://cafe.example/{slug}}"',
-            "sources.url: may hold {slug}, {title_slug}, {path}, {folder}, {year}, {month}, {day}, "
-            "{language} and no other braces",
+            "sources.url: may hold {slug}, {title_slug}, {path}, {folder}, {category}, {year}, {month}, "
+            "{day}, {language} and no other braces",
         ),
         ('feed = "https://x.example"\nname = ""', "sources.name: must not be empty"),
     ],

@@ -72,6 +72,22 @@ def test_a_faultless_rss_feed_has_no_findings():
     assert broken(rss()) == {}
 
 
+def test_a_feed_in_an_east_asian_encoding_is_well_formed():
+    declared = '<?xml version="1.0" encoding="gb2312"?>'
+    body = rss(xml=declared).decode().replace("Café", "咖啡").encode("gb2312")
+    assert broken(body) == {}
+
+
+def test_the_name_of_an_rdf_item_is_its_guid_and_html_is_allowed_in_titles_of_atom():
+    rdf = """<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns="http://purl.org/rss/1.0/">
+        <item rdf:about="https://cafe.example/1"><title>One</title></item></rdf:RDF>"""
+    assert look_at(rdf.encode()).entries[0].guid == "https://cafe.example/1"
+    atom = """<feed xmlns="http://www.w3.org/2005/Atom">
+        <entry><title type="html">It&amp;#8217;s</title></entry>
+        <entry><title type="html">A &amp;amp;amp; B</title></entry></feed>"""
+    assert [entry.title for entry in look_at(atom.encode()).entries] == ["It’s", "A &amp; B"]
+
+
 def test_a_faultless_atom_feed_has_no_findings():
     entries = "".join(
         f'<entry><id>tag:cafe.example,2026:{n}</id><title type="html">Batch {n}</title>'

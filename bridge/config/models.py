@@ -150,8 +150,8 @@ class FolderSource(Table):
 
     url: PageTemplate | None = None
     """Where your website shows the posts, with `{slug}` for a post's name: `"https://cafe.example/blog/{slug}/"`.
-    `{title_slug}`, `{path}`, `{folder}`, `{category}` (the first), `{year}`, `{month}`, `{day}` and `{language}`
-    are known too. Without it the bridge serves the pages and their pictures itself."""
+    `{title_slug}`, `{path}`, `{folder}`, `{category}` (the first one), `{year}`, `{month}`, `{day}` and
+    `{language}` are known too. Without it the bridge serves the pages and their pictures itself."""
 
     allow_symlinks: bool = False
     """Whether links in the folder are followed, to files that lie in the folder too. Links that lead out of

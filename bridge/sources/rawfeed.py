@@ -12,7 +12,7 @@ from xml.parsers import expat
 import orjson
 
 from bridge.sources.prolog import is_json
-from bridge.sources.text import one_line
+from bridge.sources.text import one_line, plain_text
 
 MAX_ENTRIES = 5000
 MAX_TEXT = 1_000_000  # characters of one field
@@ -23,6 +23,8 @@ _REFERENCE = re.compile(rb"&#(?:x(?:0?[0-8bce-f]|1[0-9a-f])|(?:[0-8]|1[124-9]|2[
 _BOM = b"\xef\xbb\xbf"
 
 _ATOM, _CONTENT = "http://www.w3.org/2005/Atom", "http://purl.org/rss/1.0/modules/content/"
+_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+_MULTI_BYTE = frozenset({"gb2312", "gbk", "gb18030", "big5", "shift_jis", "euc-jp", "euc-kr", "iso-2022-jp"})
 _DC, _XML = "http://purl.org/dc/elements/1.1/", "http://www.w3.org/XML/1998/namespace"
 
 
@@ -89,7 +91,9 @@ def _is_utf8(body: bytes) -> bool:
 
 def _read_xml(body: bytes) -> RawFeed:
     reader = _XmlReader()
-    parser = expat.ParserCreate(namespace_separator=" ")
+    known = _in_utf8(body)
+    body = known or body
+    parser = expat.ParserCreate("utf-8" if known else None, namespace_separator=" ")
     parser.buffer_text = True
     parser.StartElementHandler, parser.EndElementHandler = reader.start, reader.end
     parser.CharacterDataHandler = reader.text
@@ -103,6 +107,16 @@ def _read_xml(body: bytes) -> RawFeed:
     return reader.feed
 
 
+def _in_utf8(body: bytes) -> bytes:
+    """Return a document in one of the East Asian encodings, which expat does not know, as UTF-8."""
+    declared = _DECLARATION.match(body.removeprefix(_BOM))
+    name = declared[1].decode().lower() if declared else ""
+    try:
+        return body.decode(name).encode() if name in _MULTI_BYTE else b""
+    except UnicodeDecodeError:
+        return b""
+
+
 class _XmlReader:
     """Takes RSS, RDF and Atom apart as expat reads them."""
 
@@ -112,6 +126,7 @@ class _XmlReader:
         self._entry: RawEntry | None = None
         self._depth = 0  # of the entry, or of the channel before there is one
         self._pieces: list[str] | None = None
+        self._is_html = False  # a title of Atom's, which may say that it is
         self._size = 0
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
@@ -126,6 +141,7 @@ class _XmlReader:
             self._begin_entry(attributes)
         elif self._is_field():
             self._pieces, self._size = [], 0
+            self._is_html = attributes.get("type") == "html"
             if name == "link" or name == "enclosure" or name.endswith(":link"):
                 self._link(name, attributes)
         elif self._pieces is not None:  # XHTML in an Atom entry: only its addresses matter
@@ -137,7 +153,8 @@ class _XmlReader:
         """Take note of an element that ends."""
         name = self._path[-1]
         if self._pieces is not None and self._is_field():
-            self._field(name, "".join(self._pieces).strip())
+            value = "".join(self._pieces).strip()
+            self._field(name, plain_text(value) if name == "title" and self._is_html else value)
             self._pieces = None
         if self._entry is not None and len(self._path) == self._depth:
             self._entry = None
@@ -156,7 +173,9 @@ class _XmlReader:
 
     def _begin_entry(self, attributes: dict[str, str]) -> None:
         self._entry = RawEntry(
-            len(self.feed.entries) + 1, base=attributes.get(f"{_XML} base", self.feed.base)
+            len(self.feed.entries) + 1,
+            guid=attributes.get(f"{_RDF} about", ""),
+            base=attributes.get(f"{_XML} base", self.feed.base),
         )
         self._depth = len(self._path)
         if len(self.feed.entries) < MAX_ENTRIES:
