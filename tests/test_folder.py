@@ -244,8 +244,8 @@ def test_a_link_to_another_markdown_file_becomes_text(tmp_path: Path) -> None:
         ("[TOC]\n\n* TOC\n{:toc}\n\nx\n{: .lead}", "<p>x</p>"),
         (":::note Mind\nthe gap\n:::", "<p><strong>Mind</strong></p><p>the gap</p>"),
         ('!!! tip "Mind"\n    the gap\n\nx', "<p><strong>Mind</strong></p><p>the gap</p><p>x</p>"),
-        ("> [!NOTE]\n> x", "<blockquote><p><strong>Note</strong></p><p>x</p></blockquote>"),
-        ("> [!tip]- Mind\n> x", "<blockquote><p><strong>Mind</strong></p><p>x</p></blockquote>"),
+        ("> [!NOTE]\n> x", "<blockquote><p><strong>Note</strong><br><br>x</p></blockquote>"),
+        ("> [!tip]- Mind\n> x", "<blockquote><p><strong>Mind</strong><br><br>x</p></blockquote>"),
         (
             "import A from './A.astro'\nimport {\n  B\n} from 'b'\n\n<A x={1}>in</A>\n\n{/* no */}",
             "<p>in</p>",

@@ -293,7 +293,7 @@ def test_links_that_cannot_be_absolute_become_text() -> None:
 
 def test_plain_text_keeps_paragraphs_and_lines_only() -> None:
     html = "<h1>T</h1><p>a <b>b</b><br>c &amp; d</p><ul><li>x<li>y</ul><script>z</script><pre>1\n2</pre>"
-    assert plain_text(html) == "T\n\na b\nc & d\n\nx\n\ny\n\n1\n2"
+    assert plain_text(html) == "T\n\na b\nc & d\n\nx\ny\n\n1\n2"
 
 
 def test_text_from_either_kind_of_field_becomes_html() -> None:

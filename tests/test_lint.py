@@ -355,6 +355,19 @@ def test_what_is_no_feed_is_said_in_a_sentence(tmp_path):
     assert lint("none.xml", folder=tmp_path).returncode == 1
 
 
+def test_a_post_and_a_folder_of_posts_are_linted_without_any_config(tmp_path):
+    (tmp_path / "bun.jpg").write_bytes(b"")
+    (tmp_path / "bun.md").write_text("---\ndate: 2026-05-01\n---\n![](bun.jpg)")
+    (tmp_path / "tea.md").write_text("---\ndate: May\n---\n![](tea.jpg)")
+    (tmp_path / "draft.md").write_text("---\ndraft: true\n---\nx")
+    ran = lint("bun.md", folder=tmp_path)
+    assert (ran.returncode, ran.stdout.count("images-without-alt")) == (0, 1), ran.stderr
+    assert "tea" not in ran.stdout
+    assert "! tea.md: date “May” is no known date." in lint(".", folder=tmp_path).stdout
+    assert "makes no post" in lint("draft.md", folder=tmp_path).stdout
+    assert "There is no file" in lint("lost.md", folder=tmp_path).stdout
+
+
 def test_a_feed_on_the_web_is_fetched_twice_to_see_whether_its_guids_stay(tmp_path):
     builds: list[int] = []
 

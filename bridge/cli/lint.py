@@ -17,15 +17,17 @@ from bridge.entrykeys import strong_keys
 from bridge.errors import BridgeError, SourceError
 from bridge.folders import folder_in
 from bridge.lint import Finding, Look, Severity, examine
-from bridge.model import Answered, Unreachable
+from bridge.model import Answered, Harvest, Unreachable
 from bridge.net import Client
 from bridge.poll import FEED_ACCEPT, FEED_LIMIT, FEED_SECONDS
 from bridge.services import utc_now
 from bridge.sources.feed import parse_feed
-from bridge.sources.folder import read_folder
+from bridge.sources.folder import MARKDOWN, Folder, read_folder
+from bridge.sources.markdownpost import name_of
 from bridge.sources.rawfeed import look_at
 from bridge.websub import find_hub
 
+_ANYWHERE = "https://website.invalid/"  # of a folder that no site in config.toml has
 _STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.HINT: ""}
 
 Report = tuple[str, Look | str]
@@ -41,8 +43,8 @@ Report = tuple[str, Look | str]
 def lint(settings: Settings, target: str | None, all_sources: bool, strict: bool, as_json: bool) -> None:
     """Say what is wrong with a feed, why it matters to followers, and how to mend it.
 
-    A feed on the web is fetched twice, to see whether its guids stay as they are. docs/lint.md lists
-    everything that is looked for.
+    FILE is a feed, a post's Markdown file, or a folder of them. A feed on the web is fetched twice, to see
+    whether its guids stay as they are. docs/lint.md lists everything that is looked for.
     """
     if all_sources == (target is not None):
         raise click.UsageError("Give a URL or a file, or --all for every source in config.toml.")
@@ -125,6 +127,10 @@ async def _fetch(client: Client, url: str) -> Answered:
 
 
 def _look_at_file(path: Path) -> Look:
+    if path.is_dir():
+        return Look(read_folder(Folder(path, _ANYWHERE), now=utc_now()), utc_now())
+    if path.suffix.lower() in MARKDOWN:
+        return _look_at_post(path)
     try:
         body = path.read_bytes()
     except OSError as error:
@@ -132,6 +138,18 @@ def _look_at_file(path: Path) -> Look:
     now = utc_now()
     harvest = parse_feed(body, url=path.absolute().as_uri(), now=now)
     return Look(harvest, now, look_at(body), has_hub=harvest.hub is not None)
+
+
+def _look_at_post(path: Path) -> Look:
+    """Look at one Markdown file, in its folder, where its pictures are."""
+    if not path.is_file():
+        raise SourceError(f"There is no file {path}.")
+    found = read_folder(Folder(path.parent, _ANYWHERE), now=utc_now())
+    entries = tuple(entry for entry in found.entries if entry.guid == name_of(path.name).key)
+    problems = tuple(one for one in found.problems if one.where.partition(":")[0] == path.name)
+    if not entries and not problems:
+        raise SourceError(f"{path} makes no post: it is a draft, it has expired, or it is a standing page.")
+    return Look(Harvest(entries, problems), utc_now())
 
 
 # ── saying ───────────────────────────────────────────────────────────────────────────────────────

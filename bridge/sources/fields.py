@@ -96,9 +96,12 @@ def _subtag(part: str) -> str:
 
 
 def tag_list(names: Iterable[str]) -> tuple[str, ...]:
-    """Return up to 20 tags as plain text, each once, in order; URLs that pose as tags are left out."""
+    """Return up to 20 tags as plain text, each once, in order; URLs that pose as tags are left out.
+
+    Several in one, between commas, are as many.
+    """
     found: dict[str, str] = {}
-    for name in names:
+    for name in (part for one in names for part in one.split(",")):
         tag = one_line(plain_text(name) if "<" in name or "&" in name else name, 100).lstrip("#").strip()
         if tag and "://" not in tag:
             found.setdefault(tag.casefold(), tag)

@@ -15,7 +15,7 @@ from bridge.sources.markdownpost import PICTURE_SUFFIXES, Rendered, Rules, name_
 MAX_FILES = 20_000
 MAX_FILE = 2_000_000
 MAX_DEPTH = 16
-_MARKDOWN = frozenset({".md", ".markdown", ".mdown", ".mkd", ".mdx"})
+MARKDOWN = frozenset({".md", ".markdown", ".mdown", ".mkd", ".mdx"})
 # Jekyll's drafts and the parts of a site that are no writing.
 _SKIPPED_FOLDERS = frozenset({"_drafts", "_site", "_includes", "_layouts", "_data", "_sass", "node_modules"})
 _SKIPPED_FILES = frozenset({"readme.md"})
@@ -157,7 +157,7 @@ class _Walk:
         inside = os.path.commonpath([self._real_root, target]) == self._real_root
         if self._folder.allow_symlinks and inside:
             return True
-        if Path(path).suffix.lower() in _MARKDOWN or Path(target).is_dir():
+        if Path(path).suffix.lower() in MARKDOWN or Path(target).is_dir():
             remedy = (
                 "It leads out of the folder." if not inside else "Set allow_symlinks = true to follow it."
             )
@@ -178,7 +178,7 @@ class _Walk:
         suffix = Path(item.name).suffix.lower()
         if suffix in PICTURE_SUFFIXES:
             self.pictures.add(path)
-        if suffix not in _MARKDOWN or item.name.startswith(("_", "#")) or item.name.lower() in _SKIPPED_FILES:
+        if suffix not in MARKDOWN or item.name.startswith(("_", "#")) or item.name.lower() in _SKIPPED_FILES:
             return
         try:
             status = item.stat()

@@ -77,7 +77,7 @@ class NoteWriter:
         self._line_empty = self._cell_fresh = self._row_empty = False
 
     def _write_gap(self) -> None:
-        if self._breaks > 1 and not self._in_item():
+        if self._breaks > 1 and not self._in_item() and not self._in_quote():
             self._end_paragraph()
         breaks, space, border = self._breaks, self._space, self._border
         self._breaks, self._space, self._border = 0, False, False
@@ -120,6 +120,9 @@ class NoteWriter:
     def _in_item(self) -> bool:
         return bool(self._blocks) and self._blocks[-1].tag == "li"
 
+    def _in_quote(self) -> bool:
+        return bool(self._blocks) and self._blocks[-1].tag == "blockquote"
+
     def line_break(self) -> None:
         """Break the line; two breaks end a paragraph."""
         if self.in_code():
@@ -139,6 +142,10 @@ class NoteWriter:
                 self._code_space += "\n"
         elif self._in_item():
             self._breaks = max(self._breaks, 0 if self._line_empty else 1)
+        elif self._in_quote() and self._paragraph:
+            self._breaks = (
+                0 if self._line_empty else 2
+            )  # Misskey loses the paragraphs of quotes, not their lines
         elif not self._cells:
             self._end_paragraph()
         elif not self._cell_fresh:

@@ -181,8 +181,11 @@ class _TextReader(HTMLParser):
             self.pieces.append(flat.lstrip(" ") if at_line_start else flat)
 
     def _boundary(self, tag: str) -> None:
-        if tag in ("br", "tr", "li", "dt", "dd", "figcaption", "summary"):
+        if tag == "br":
             self.pieces.append("\n")
+        elif tag in ("tr", "li", "dt", "dd", "figcaption", "summary"):
+            if not self.pieces or not self.pieces[-1].endswith("\n"):  # it ends where the next begins
+                self.pieces.append("\n")
         elif tag in ("td", "th"):
             self.pieces.append(" ")
         elif tag in ("ul", "ol", "table", "dl") or tag not in ("img", "q", "a", "span"):
