@@ -14,8 +14,8 @@ _HEAD = """\
 `bridge lint URL`, `bridge lint FILE` (a feed, a Markdown file or a folder) and `bridge lint --all` say what
 is wrong, why that matters to the people who follow, and how to mend it; `--strict` ends with exit code 1 when
 there are errors, for the check before you deploy, and `--json` is for scripts. The bridge looks at its
-sources in the same way whenever they changed, and `bridge status` shows what it found. Nothing of this stops a
-post.
+sources in the same way whenever they changed, and `bridge status` shows what it found. Nothing of this stops
+a post.
 """
 
 _SECTIONS = {
