@@ -31,6 +31,11 @@ _IMPORT = re.compile(
     r"|export {1,4}(?:const|default|let|function)\b)"
 )
 _IMPORT_OPENS = re.compile(r"\Aimport {1,4}(?:\w{1,60} ?, ?)?\{[^}]{0,300}\Z")
+# To CommonMark “![](bun 1.png)” is no picture, because of the space; to whoever wrote it, it is.
+_SPACED_PICTURE = re.compile(
+    r"(!\[[^\[\]]{0,500}\])\(([^()<>\"\s][^()<>\"\n]{0,300}\.(?:jpe?g|png|gif|webp|avif|heic|heif|svg))\)",
+    re.IGNORECASE,
+)
 _COMMENT = re.compile(r"\{/\*.{0,2000}?\*/\}", re.DOTALL)
 
 
@@ -79,6 +84,7 @@ def _line(line: str, following: list[str], *, indented: bool) -> Iterator[str]:
     elif not any(
         one.fullmatch(line) for one in (_CONTENTS, _ATTRIBUTES, _ABBREVIATION)
     ) and not _IMPORT.match(line):
+        line = _SPACED_PICTURE.sub(r"\1(<\2>)", line)
         yield _HEADING_ATTRIBUTES.sub("", line) if line.startswith("#") else _TASK.sub(_checkbox, line)
 
 
