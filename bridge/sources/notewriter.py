@@ -77,20 +77,27 @@ class NoteWriter:
         self._line_empty = self._cell_fresh = self._row_empty = False
 
     def _write_gap(self) -> None:
-        if self._breaks > 1 and not self._in_item() and not self._in_quote():
+        if self._breaks > 1 and not self._in_item():
             self._end_paragraph()
         breaks, space, border = self._breaks, self._space, self._border
         self._breaks, self._space, self._border = 0, False, False
         self._write_starts(self._blocks)
         if not self._paragraph and not self._in_item():
-            self._out.append("<p>")
-            self._paragraph = True
+            self._open_paragraph()
         if self._line_empty:
             return
         if breaks:
             self._out.append("<br>" * min(breaks, 2))
         elif border or space:
             self._out.append(" | " if border else " ")
+
+    def _open_paragraph(self) -> None:
+        """Begin a paragraph; in a quote it is an empty line, as Misskey loses paragraphs there, but no lines."""
+        if self._in_quote() and self._out[-1] == "</p>":
+            self._out[-1] = "<br><br>"
+        else:
+            self._out.append("<p>")
+        self._paragraph = True
 
     def _write_code(self, data: str) -> None:
         if self._line_empty:
@@ -142,10 +149,6 @@ class NoteWriter:
                 self._code_space += "\n"
         elif self._in_item():
             self._breaks = max(self._breaks, 0 if self._line_empty else 1)
-        elif self._in_quote() and self._paragraph:
-            self._breaks = (
-                0 if self._line_empty else 2
-            )  # Misskey loses the paragraphs of quotes, not their lines
         elif not self._cells:
             self._end_paragraph()
         elif not self._cell_fresh:
