@@ -24,6 +24,7 @@ SHORT = 500  # characters of text that go out whole; anything longer is introduc
 BEGINNING = 400
 LEAST = 200  # however long title, link and hashtags are
 MAX_FILES = 4
+_START = 4_000  # characters of HTML in which a beginning stands, in most
 _CUT_OFF = re.compile(r"\s{0,9}(?:\[(?:…|\.\.\.)\]|…|\.\.\.)\s{0,9}$")
 _ADDRESS = re.compile(r"https?://[^\s<>\"]{1,500}")
 _SIGNS = {"audio": "🎧", "video": "🎬"}
@@ -73,8 +74,15 @@ def _trimmed(html: str, entry: Entry, title: str) -> str:
 
 
 def _introducing(entry: Entry, title: str) -> str:
-    """Return the words of an entry without captions and players, which tell nothing to begin with."""
-    return _trimmed(to_note_html(entry.html, base=entry.link, introducing=True).html, entry, title)
+    """Return the words of an entry without captions and players, which tell nothing to begin with.
+
+    Not all of them, if the first are enough: reading HTML is most of what composing costs.
+    """
+    start = entry.html[: max(entry.html.rfind("<", 0, _START), 0)] if len(entry.html) > _START else ""
+    found = to_note_html(start, base=entry.link, introducing=True) if start else None
+    if found is None or len(found.text) < SHORT + LEAST:
+        found = to_note_html(entry.html, base=entry.link, introducing=True)
+    return _trimmed(found.html, entry, title)
 
 
 def _is_introduction(summary: str, text: str) -> bool:

@@ -92,7 +92,7 @@ class NoteWriter:
             self._out.append(" | " if border else " ")
 
     def _open_paragraph(self) -> None:
-        """Begin a paragraph; in a quote it is an empty line, as Misskey loses paragraphs there, but no lines."""
+        """Begin a paragraph; in a quote it is an empty line, as Misskey loses only paragraphs there."""
         if self._in_quote() and self._out[-1] == "</p>":
             self._out[-1] = "<br><br>"
         else:
