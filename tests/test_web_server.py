@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,16 +14,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from databases import Postgres
+from processes import free_port, is_alive, wait_for
 from web_visitor import Stranger
 
+from benchmarks.machine import children
 from bridge.config import load_config
 from bridge.services import Services, open_services
 from bridge.store import inbox
 from bridge.web.inbox import MAX_BODY
+from bridge.web.serve import STOP_SECONDS
 
 GUARDED = Path(__file__).parent / "data" / "web" / "guarded_bridge.py"
 ALICE = Stranger()
 END = b"\r\n\r\n"
+linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc, which only Linux has")
 
 
 @dataclass
@@ -288,6 +293,88 @@ def test_fifty_slow_readers_keep_nobody_waiting(server: Server) -> None:
         began = time.monotonic()
         assert _status(server.get()) == 200
         assert time.monotonic() - began < 1
+
+
+# ── how it runs ──────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class Alone:
+    """A web process of its own, with how it was started."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+
+    def open(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=5)
+
+    def ask(self) -> bytes:
+        with self.open() as connection:
+            connection.sendall(_request("GET", "/healthz"))
+            return _read_all(connection)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Alone]]:
+    """Start web processes that are stopped at the end."""
+    with ExitStack() as stack:
+
+        def begin(*options: str, database: str = "") -> Alone:
+            port = free_port()
+            top = f'base_url = "http://localhost:{port}"\n{database}\n[server]\nhost = "127.0.0.1"\n'
+            site = f'handle = "@cafe@localhost:{port}"\nwebsite = "https://cafe.example/"\nname = "Café"\n'
+            source = '[[sites.cafe.sources]]\nfeed = "https://cafe.example/feed.xml"\n'
+            config = tmp_path / "config.toml"
+            config.write_text(f"{top}port = {port}\n[sites.cafe]\n{site}{source}", encoding="utf-8")
+            process = subprocess.Popen(
+                [sys.executable, "-m", "bridge", "--config", config, "web", *options],
+                stderr=subprocess.DEVNULL,
+            )
+            stack.callback(_stop, process)
+            started = Alone(port, process)
+            wait_for(lambda: _is_up(started), seconds=30, why="the web process does not answer")
+            return started
+
+        yield begin
+
+
+def _is_up(server: Alone) -> bool:
+    assert server.process.poll() is None, "the web process ended at once"
+    try:
+        return _status(server.ask()) == 200
+    except OSError:
+        return False
+
+
+@linux
+def test_the_web_process_is_one_process_and_no_parent_of_another(start: Callable[..., Alone]) -> None:
+    assert children(start().process.pid) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_waits_a_while_for_those_who_have_not_finished(
+    start: Callable[..., Alone], number: signal.Signals
+) -> None:
+    server = start()
+    with server.open() as slow:
+        slow.sendall(b"GET /ap/cafe HTTP/1.1\r\nHost: loc")
+        server.process.send_signal(number)
+        began = time.monotonic()
+        assert server.process.wait(15) == 0
+        assert time.monotonic() - began < STOP_SECONDS + 2
+
+
+@linux
+def test_with_postgresql_several_processes_answer(
+    start: Callable[..., Alone], postgres_server: Postgres
+) -> None:
+    with postgres_server.empty() as url:
+        server = start("--workers", "2", database=f'database = "{url}"')
+        assert _status(server.ask()) == 200
+        workers = children(server.process.pid)
+        assert len(workers) == 2
+        server.process.kill()
+        wait_for(lambda: not any(map(is_alive, workers)), why="they outlive their parent")
 
 
 # ── no way out ───────────────────────────────────────────────────────────────────────────────────

@@ -2,8 +2,9 @@
 
 import asyncio
 import socket
+from collections.abc import Coroutine
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +13,7 @@ from bridge.errors import BridgeError, ConfigError
 
 if TYPE_CHECKING:
     from bridge.config.models import ServerConfig
+    from bridge.services import Services
 
 
 @click.command()
@@ -48,15 +50,20 @@ def prepare(settings: Settings) -> None:
 @click.pass_obj
 def web(settings: Settings, workers: int) -> None:
     """Run only the web process: it answers requests and stores what arrives."""
-    from bridge.web.serve import serve
+    from bridge.web.serve import serve, serve_with_many
 
     config = settings.load_config()
+    server = config.server
     if workers > 1 and config.database.startswith("sqlite"):
         raise click.UsageError(
             "With SQLite one web process is as fast as it gets; --workers needs PostgreSQL."
         )
-    _refuse_taken_port(config.server)
-    serve(config.server.host, config.server.port, partial(_open, settings), workers=workers)
+    _refuse_taken_port(server)
+    if workers > 1:
+        serve_with_many(server.host, server.port, partial(_open, settings), workers=workers)
+    else:
+        services = settings.open()
+        _run(serve(server.host, server.port, services), services)
 
 
 @click.command()
@@ -66,18 +73,23 @@ def worker(settings: Settings) -> None:
 
     With SQLite there may be one; with PostgreSQL as many as you like, on as many machines.
     """
-    import uvloop
-
     from bridge.cli.supervisor import only_one
     from bridge.worker import work
 
     services = settings.open()
     with only_one(services):
-        try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(work(services))
-        finally:
-            services.close()
+        _run(work(services), services)
+
+
+def _run(work: Coroutine[Any, Any, None], services: "Services") -> None:
+    """Run until it ends, and close what it worked with."""
+    import uvloop
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(work)
+    finally:
+        services.close()
 
 
 def _refuse_taken_port(server: "ServerConfig") -> None:

@@ -1,10 +1,16 @@
 """Runs the web process: Granian in front of our application."""
 
+import asyncio
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from bridge.errors import BridgeError
+from bridge.web import create_wsgi
+from bridge.web.gate import Gate
 
 if TYPE_CHECKING:
     from bridge.services import Services
@@ -13,35 +19,71 @@ BACKLOG = 1024
 STOP_SECONDS = 5
 
 
-def serve(host: str, port: int, open_: "Callable[[], Services]", *, workers: int = 1) -> None:
-    """Answer requests until SIGTERM or Ctrl-C.
+async def serve(host: str, port: int, services: "Services") -> None:
+    """Answer requests in this process until SIGTERM or Ctrl-C.
 
-    `open_` is called in each of the server's own processes, which need database connections of their own.
+    One process, not two: Granian's other way of serving keeps a parent that only watches its child, which
+    `bridge run` and every service manager do as well (see docs/decisions/0011).
+    """
+    from granian.log import LogLevels
+    from granian.server.embed import Server
+
+    # Below errors it only has to say that this way of serving is young.
+    server = Server(_application(services), **_options(host, port), log_level=LogLevels.error)
+    serving = asyncio.ensure_future(server.serve())
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        # It waits for requests under way, and without end for those that never come whole.
+        server.stop()  # type: ignore[no-untyped-call]
+        loop.call_later(STOP_SECONDS, serving.cancel)
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop)
+    with suppress(asyncio.CancelledError):
+        await serving
+    if not server.interrupt_signal:
+        raise BridgeError("The web server ended by itself; what it wrote before says why. Start it again.")
+
+
+def serve_with_many(host: str, port: int, open_: "Callable[[], Services]", *, workers: int) -> None:
+    """Answer requests in several processes until SIGTERM or Ctrl-C.
+
+    `open_` is called in each of them, because they need database connections of their own.
     """
     from granian import Granian
-    from granian.constants import Interfaces
     from granian.log import LogLevels
 
     server = Granian(
         "fedibridge",
-        address=host,
-        port=port,
-        interface=Interfaces.RSGI,
+        **_options(host, port),
         workers=workers,
-        backlog=BACKLOG,
         log_level=LogLevels.warning,
-        websockets=False,
         respawn_failed_workers=True,
         workers_kill_timeout=STOP_SECONDS,
     )
     server.serve(target_loader=partial(_load, open_), wrap_loader=False)
 
 
+def _options(host: str, port: int) -> dict[str, Any]:
+    from granian.constants import Interfaces
+
+    return {
+        "address": host,
+        "port": port,
+        "interface": Interfaces.RSGI,
+        "backlog": BACKLOG,
+        "websockets": False,
+    }
+
+
+def _application(services: "Services") -> Gate:
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    return Gate(create_wsgi(services))
+
+
 def _load(open_: "Callable[[], Services]", *_: Any) -> Any:
     from bridge.lifeline import end_with
-    from bridge.web import create_wsgi
-    from bridge.web.gate import Gate
 
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)
     end_with(os.getppid())
-    return Gate(create_wsgi(open_()))
+    return _application(open_())
