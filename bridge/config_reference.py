@@ -1,12 +1,13 @@
 """Writes docs/configuration.md from the models of `bridge.config`, so that the reference cannot go stale."""
 
+import ast
+import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any, Literal, get_args, get_origin
-
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
 from bridge.config.load import ENVIRONMENT
 from bridge.config.models import (
@@ -18,7 +19,8 @@ from bridge.config.models import (
     ServerConfig,
     SiteConfig,
 )
-from bridge.config.values import Kind, write_duration
+from bridge.config.read import Key, keys_of
+from bridge.config.values import Between, Kind, write_duration
 from bridge.generated import write_or_check
 
 _HEAD = """\
@@ -37,7 +39,7 @@ behind it to name a file that holds the secret (as Docker's secrets do). The env
 and an empty variable counts as not set.
 """
 
-_SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
+_SECTIONS: tuple[tuple[str, type], ...] = (
     ("At the top of the file", Config),
     ("`[server]`", ServerConfig),
     ("`[polling]`", PollingConfig),
@@ -47,7 +49,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`[[sites.KEY.sources]]` with a folder", FolderSource),
 )
 
-_INTRODUCTIONS: dict[type[BaseModel], str] = {
+_INTRODUCTIONS: dict[type, str] = {
     Config: "These come first, before any `[table]`: whatever follows a `[table]` belongs to it.",
     SiteConfig: "One table per actor. `KEY` is 1 to 30 of a–z, 0–9 and `_`; it stands in the actor's URLs "
     "and never changes, while name and looks may. `about`, `inbox` and `instance` are taken.",
@@ -59,30 +61,38 @@ def render() -> str:
     return "\n".join([_HEAD, *(_render_section(title, table) for title, table in _SECTIONS)])
 
 
-def _render_section(title: str, table: type[BaseModel]) -> str:
+def _render_section(title: str, table: type) -> str:
     introduction = _INTRODUCTIONS.get(table) or (table.__doc__ or "").strip()
-    fields = [_render_field(name, field) for name, field in table.model_fields.items() if field.description]
-    return "\n".join([f"## {title}", "", introduction, "", *fields])
+    keys = [_render_key(table, name, words) for name, words in descriptions_of(table)]
+    return "\n".join([f"## {title}", "", introduction, "", *keys])
 
 
-def _render_field(name: str, field: FieldInfo) -> str:
-    facts = [_type_in_words(field), _default_in_words(field)]
+def descriptions_of(table: type) -> Iterator[tuple[str, str]]:
+    """Yield each key of a table that has a docstring below it, with its words."""
+    (model,) = ast.parse(inspect.getsource(table)).body
+    assert isinstance(model, ast.ClassDef)
+    for key, below in pairwise(model.body):
+        match key, below:
+            case ast.AnnAssign(target=ast.Name(name)), ast.Expr(ast.Constant(str(words))):
+                if name in keys_of(table):
+                    yield name, " ".join(words.split())
+
+
+def _render_key(table: type, name: str, words: str) -> str:
+    key = keys_of(table)[name]
+    facts = [_type_in_words(key.annotation), _default_in_words(key)]
     if name in ENVIRONMENT:
         facts.append(f"environment: `{ENVIRONMENT[name]}` or `{ENVIRONMENT[name]}_FILE`")
-    description = " ".join((field.description or "").split())
-    return f"### `{name}`\n\n*{' · '.join(facts)}*\n\n{description}\n"
+    return f"### `{name}`\n\n*{' · '.join(facts)}*\n\n{words}\n"
 
 
-def _type_in_words(field: FieldInfo) -> str:
-    kinds = [mark.words for mark in field.metadata if isinstance(mark, Kind)]
-    lowest, highest = (_bound(field, name) for name in ("ge", "le"))
-    return (kinds[0] if kinds else _words(field.annotation)) + (
-        f" from {lowest} to {highest}" if highest else ""
-    )
+def _type_in_words(annotation: Any) -> str:
+    limits = [mark for mark in getattr(annotation, "__metadata__", ()) if isinstance(mark, Between)]
+    bounds = [f" from {_limit(limit.lowest)} to {_limit(limit.highest)}" for limit in limits]
+    return "".join([_words(annotation), *bounds])
 
 
-def _bound(field: FieldInfo, name: str) -> str:
-    limit = next((getattr(mark, name) for mark in field.metadata if hasattr(mark, name)), "")
+def _limit(limit: int | timedelta) -> str:
     return write_duration(limit) if isinstance(limit, timedelta) else str(limit)
 
 
@@ -101,12 +111,10 @@ def _words(annotation: Any) -> str:
     return f"list of {_words(arguments[0])}" if get_origin(annotation) is tuple else _words(arguments[0])
 
 
-def _default_in_words(field: FieldInfo) -> str:
-    if field.is_required():
+def _default_in_words(key: Key) -> str:
+    if key.is_required:
         return "required"
-    if field.default_factory is not None or field.default in (None, "", ()):
-        return "optional"
-    return f"default `{_as_toml(field.default)}`"
+    return "optional" if key.default in (None, "", (), MISSING) else f"default `{_as_toml(key.default)}`"
 
 
 def _as_toml(value: Any) -> str:

@@ -13,6 +13,8 @@ from typing import Any
 from bridge.activitypub.ids import Ids
 from bridge.compose import compose_note
 from bridge.config import Config, SiteConfig
+from bridge.config.read import read_config
+from bridge.errors import ConfigError
 from bridge.model import Entry
 from bridge.preview import Preview, preview
 from bridge.sources.feed import parse_feed
@@ -43,7 +45,10 @@ def bench(base_url: str = "https://cafe.example", **said: Any) -> Bench:
         "sources": [{"feed": "https://cafe.example/feed.xml"}],
         **said,
     }
-    return Bench(Config.model_validate({"base_url": base_url, "sites": {"cafe": site}}), Ids(base_url))
+    config, problems = read_config({"base_url": base_url, "sites": {"cafe": site}}, FOLDER)
+    if config is None:
+        raise ConfigError("; ".join(problem.what for problem in problems))
+    return Bench(config, Ids(base_url))
 
 
 def compose(entry: Entry, *, at: Bench | None = None, **more: Any) -> Mapping[str, Any]:

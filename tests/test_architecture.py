@@ -69,7 +69,6 @@ HOMES = {
     "nh3": {"sources"},
     "pillow_heif": {"pictures"},
     "psycopg": {"store"},
-    "pydantic": {"config", "config_reference"},
     "pysqlite3": {"store"},
     "resvg_py": {"pictures"},
     "rich": {"cli", "demo"},

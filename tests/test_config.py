@@ -1,4 +1,5 @@
 import tomllib
+from dataclasses import FrozenInstanceError, fields
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -6,7 +7,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from bridge.config import Config, FeedSource, FolderSource, load_config, local
 from bridge.config.lines import find_lines, line_of
@@ -141,7 +141,7 @@ allow_symlinks = true
 
 def test_a_config_cannot_be_changed(folder):
     config = load(folder, TOP + SITE + FEED)
-    with pytest.raises(ValidationError):
+    with pytest.raises(FrozenInstanceError):
         config.base_url = "https://other.example"
     with pytest.raises(TypeError):
         config.sites["other"] = config.sites["cafe"]
@@ -742,7 +742,7 @@ def paths_in(value, path=()):
 # ── anything at all ──────────────────────────────────────────────────────────────────────────────
 
 KEYS = [
-    *Config.model_fields,
+    *(key.name for key in fields(Config)),
     "cafe",
     "port",
     "handle",
@@ -798,7 +798,7 @@ def test_any_document_gives_a_config_or_a_config_error(folder, text):
         config = load(folder, text)
     except ConfigError as error:
         assert str(error).strip()
-        assert "Input should" not in str(error), "pydantic's words are not for owners"
+        assert "Input should" not in str(error), "our insides are not for owners"
     else:
         assert config.sites
 

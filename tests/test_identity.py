@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -168,7 +169,7 @@ def test_another_key_for_the_same_handle_is_refused_with_the_old_and_the_new_one
     make_services, tmp_path, clock
 ):
     services = make_services()
-    renamed = services.config.model_copy(update={"sites": {"coffee": services.config.sites["cafe"]}})
+    renamed = replace(services.config, sites={"coffee": services.config.sites["cafe"]})
     with pytest.raises(IdentityChanged) as refused:
         establish(services.store, renamed, now=clock.now())
     assert "'cafe'" in str(refused.value)

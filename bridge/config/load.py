@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from bridge.config.lines import find_lines, line_of
 from bridge.config.models import Config
-from bridge.config.problems import Problem, describe, find_contradictions
+from bridge.config.problems import find_contradictions
+from bridge.config.read import Problem, read_config
 from bridge.errors import ConfigError
 
 ENVIRONMENT = {
@@ -28,12 +27,10 @@ def load_config(path: Path, *, environ: Mapping[str, str]) -> Config:
     text = _read(path)
     raw, lines = _parse(text, path)
     secrets = _read_secrets(environ)
-    try:
-        config = Config.model_validate({**raw, **secrets}, context={"folder": path.absolute().parent})
+    config, problems = read_config({**raw, **secrets}, path.absolute().parent)
+    if config is not None:
         problems = find_contradictions(config)
-    except ValidationError as error:
-        problems = describe(error)
-    if problems:
+    if config is None or problems:
         problems.sort(key=lambda problem: line_of(problem.path, lines))
         raise ConfigError("\n".join(_write(problem, path, lines, secrets) for problem in problems)) from None
     return config

@@ -1,10 +1,11 @@
 """Moves a config to this machine, for a demo that touches nothing of the real one."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 
-from bridge.config.models import Config, ServerConfig, tell_sites_where_they_are
+from bridge.config.models import Config, ServerConfig
 from bridge.config.values import sqlite_in
 
 
@@ -18,25 +19,18 @@ def local(config: Config, port: int, data: Path) -> Config:
     users = [site.user for site in config.sites.values()]
     distinct = len(set(users)) == len(users)
     sites = {
-        key: site.model_copy(
-            update={
-                "handle": f"@{site.user if distinct else key}@localhost:{port}",
-                "approve_followers": False,
-            }
+        key: replace(
+            site, handle=f"@{site.user if distinct else key}@localhost:{port}", approve_followers=False
         )
         for key, site in config.sites.items()
     }
-    soon = {"folder_interval": timedelta(seconds=1), "edit_delay": timedelta()}
     data = data.resolve()
-    moved = config.model_copy(
-        update={
-            "base_url": f"http://localhost:{port}",
-            "data": data,
-            "database": sqlite_in(data),
-            "server": ServerConfig(host="127.0.0.1", port=port),
-            "polling": config.polling.model_copy(update=soon),
-            "sites": MappingProxyType(sites),
-        }
+    return replace(
+        config,
+        base_url=f"http://localhost:{port}",
+        data=data,
+        database=sqlite_in(data),
+        server=ServerConfig(host="127.0.0.1", port=port),
+        polling=replace(config.polling, folder_interval=timedelta(seconds=1), edit_delay=timedelta()),
+        sites=MappingProxyType(sites),
     )
-    tell_sites_where_they_are(moved)
-    return moved

@@ -1,26 +1,20 @@
-"""The shape of config.toml: one frozen model per table; the docstring of a field is its documentation."""
+"""The shape of config.toml: one frozen dataclass per table; the docstring of a field is its documentation.
 
-from collections.abc import Mapping, Sized
+An annotation says everything about a key: its type, its reader and its limits. `bridge.config.read` goes by
+it, and `bridge.config_reference` writes it down for people.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, Self, TypeVar
-
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    PrivateAttr,
-    Tag,
-    model_validator,
-)
-from pydantic_core import PydanticKnownError
+from typing import Annotated, Literal
 
 from bridge.config.values import (
     BaseUrl,
+    Between,
+    Check,
     Contact,
     Database,
     DataFolder,
@@ -28,6 +22,7 @@ from bridge.config.values import (
     Handle,
     Hashtag,
     HookSecret,
+    Length,
     Network,
     PageTemplate,
     Picture,
@@ -35,94 +30,71 @@ from bridge.config.values import (
     SiteKey,
     SourceFolder,
     WebUrl,
+    read_language,
     read_listening_address,
     read_timezone,
     sqlite_in,
 )
 
 Layout = Literal["same-host", "split"]
-
-_Sized = TypeVar("_Sized", bound=Sized)
-
-
-def _as_tuple(value: Any) -> tuple[Any, ...]:
-    if isinstance(value, tuple):
-        return value
-    if not isinstance(value, list):
-        what = (
-            "needs [[two brackets]], being a list of tables" if isinstance(value, dict) else "must be a list"
-        )
-        raise ValueError(what)  # noqa: TRY004  pydantic reports no other exception
-    return tuple(value)
+NONE: Mapping[str, str] = MappingProxyType({})
 
 
-def _not_empty(found: _Sized) -> _Sized:
-    if not found:
-        raise PydanticKnownError("missing")
-    return found
-
-
-class Table(BaseModel):
-    """A table of config.toml: nothing unknown, nothing converted, nothing changed afterwards."""
-
-    model_config = ConfigDict(
-        frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
-    )
-
-
-class ServerConfig(Table):
+@dataclass(frozen=True, kw_only=True)
+class ServerConfig:
     """Where the web process listens."""
 
-    host: Annotated[str, AfterValidator(read_listening_address)] = "0.0.0.0"  # noqa: S104  containers need it; a proxy stands in front
+    host: Annotated[str, Check(read_listening_address)] = "0.0.0.0"  # noqa: S104  containers need it; a proxy stands in front
     """The address to listen on. `"127.0.0.1"` if the proxy in front runs on the same machine."""
 
-    port: int = Field(default=8000, ge=1, le=65535)
+    port: Annotated[int, Between(1, 65535)] = 8000
     """The port to listen on."""
 
-    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_as_tuple)] = ()
+    trusted_proxies: tuple[Network, ...] = ()
     """The proxies whose `X-Forwarded-For` is believed. Without them everyone behind your proxy shares one
     rate limit; list no more than your own proxy, because whoever is listed can pretend to be anyone."""
 
 
-class PollingConfig(Table):
+@dataclass(frozen=True, kw_only=True)
+class PollingConfig:
     """How often sources are looked at."""
 
-    min_interval: Duration = Field(
-        default=timedelta(minutes=15), ge=timedelta(minutes=5), le=timedelta(days=1)
+    min_interval: Annotated[Duration, Between(timedelta(minutes=5), timedelta(days=1))] = timedelta(
+        minutes=15
     )
     """How soon a lively feed is asked again."""
 
-    max_interval: Duration = Field(default=timedelta(hours=12), ge=timedelta(minutes=5), le=timedelta(days=7))
+    max_interval: Annotated[Duration, Between(timedelta(minutes=5), timedelta(days=7))] = timedelta(hours=12)
     """How rarely a quiet feed is asked at the least; the bridge finds its pace between the two."""
 
-    edit_delay: Duration = Field(default=timedelta(minutes=5), ge=timedelta(), le=timedelta(days=1))
+    edit_delay: Annotated[Duration, Between(timedelta(), timedelta(days=1))] = timedelta(minutes=5)
     """How long an edit has to stand before followers are told, so that a slip of the pen is not."""
 
-    folder_interval: Duration = Field(
-        default=timedelta(seconds=3), ge=timedelta(seconds=1), le=timedelta(hours=1)
+    folder_interval: Annotated[Duration, Between(timedelta(seconds=1), timedelta(hours=1))] = timedelta(
+        seconds=3
     )
     """How often folders are looked at for changed files."""
 
 
-class DeliveryConfig(Table):
+@dataclass(frozen=True, kw_only=True)
+class DeliveryConfig:
     """How fast posts go out."""
 
-    concurrency: int = Field(default=300, ge=1, le=2000)
+    concurrency: Annotated[int, Between(1, 2000)] = 300
     """How many servers one worker delivers to at the same time."""
 
-    per_host: int = Field(default=2, ge=1, le=20)
+    per_host: Annotated[int, Between(1, 20)] = 2
     """How many deliveries go to one server at the same time."""
 
 
-class FeedSource(Table):
+@dataclass(frozen=True, kw_only=True)
+class FeedSource:
     """Writing that comes from a feed: RSS, Atom or JSON Feed."""
 
     feed: WebUrl
     """The address of the feed."""
 
-    name: str = Field(
-        default_factory=lambda found: _name_of_feed(found["feed"]), min_length=1, max_length=200
-    )
+    name: Annotated[str, Length(1, 200)] = ""
     """What this source is called in the dashboard and on the command line; by default the feed's address
     without `https://`. The bridge remembers a source by its name, so do not change it later."""
 
@@ -134,17 +106,21 @@ class FeedSource(Table):
     """Which new posts wait for your word (`bridge holds`). `"auto"`: only what looks like a mishap, such as
     many new entries at once or very old ones. `"all"`: every one."""
 
-    embargo: Duration = Field(default=timedelta(), ge=timedelta(), le=timedelta(days=30))
+    embargo: Annotated[Duration, Between(timedelta(), timedelta(days=30))] = timedelta()
     """How long a new post waits before it is sent: `"2h"`."""
 
+    def __post_init__(self) -> None:
+        _settle(self, name=self.name or self.feed.partition("://")[2].rstrip("/")[:200])
 
-class FolderSource(Table):
+
+@dataclass(frozen=True, kw_only=True)
+class FolderSource:
     """Writing that comes from a folder of Markdown files, as Hugo, Jekyll, Eleventy or Zola have it."""
 
     folder: SourceFolder
     """The folder, with all folders in it. Relative to this file."""
 
-    name: str = Field(default_factory=lambda found: found["folder"].name or "/", min_length=1, max_length=200)
+    name: Annotated[str, Length(1, 200)] = ""
     """What this source is called in the dashboard and on the command line; by default the folder's own
     name. The bridge remembers a source by its name, so do not change it later."""
 
@@ -161,32 +137,18 @@ class FolderSource(Table):
     """Which new posts wait for your word (`bridge holds`). `"auto"`: only what looks like a mishap, such as
     many new entries at once or very old ones. `"all"`: every one."""
 
-    embargo: Duration = Field(default=timedelta(), ge=timedelta(), le=timedelta(days=30))
+    embargo: Annotated[Duration, Between(timedelta(), timedelta(days=30))] = timedelta()
     """How long a new post waits before it is sent: `"2h"`."""
 
-
-def _name_of_feed(url: str) -> str:
-    return url.partition("://")[2].rstrip("/")[:200]
-
-
-def _kind_of_source(value: Any) -> str | None:
-    keys = value.keys() & {"feed", "folder"} if isinstance(value, dict) else ()
-    return f"[{next(iter(keys))}]" if len(keys) == 1 else None
+    def __post_init__(self) -> None:
+        _settle(self, name=self.name or self.folder.name or "/")
 
 
 Source = FeedSource | FolderSource
 
-_TaggedSource = Annotated[
-    Annotated[FeedSource, Tag("[feed]")] | Annotated[FolderSource, Tag("[folder]")],
-    Discriminator(
-        _kind_of_source,
-        custom_error_type="source_kind",
-        custom_error_message='needs either feed = "https://…" or folder = "…", exactly one of them',
-    ),
-]
 
-
-class SiteConfig(Table):
+@dataclass(frozen=True, kw_only=True)
+class SiteConfig:
     """One actor that people can follow, and the sources of its posts."""
 
     handle: Handle
@@ -197,10 +159,10 @@ class SiteConfig(Table):
     website: WebUrl
     """The home page of the site, linked from its profile."""
 
-    name: str = Field(min_length=1, max_length=100)
+    name: Annotated[str, Length(1, 100)]
     """The name shown above every post."""
 
-    summary: str = Field(default="", max_length=2000)
+    summary: Annotated[str, Length(0, 2000)] = ""
     """The text of the profile. Plain text: an empty line begins a new paragraph, web addresses become
     links."""
 
@@ -208,7 +170,7 @@ class SiteConfig(Table):
     """The profile's picture, square, from 400 × 400 pixels. A file must lie below the folder of this
     config file."""
 
-    icon_alt: str = Field(default="", max_length=1500)
+    icon_alt: Annotated[str, Length(0, 1500)] = ""
     """What the profile's picture shows, for people who do not see it."""
 
     header: Picture | None = None
@@ -219,21 +181,21 @@ class SiteConfig(Table):
     """What the actor is. `"Service"` is the honest one for something automatic, and Mastodon says so on
     the profile; `"Person"` and `"Organization"` go without that mark."""
 
-    language: str = Field(default="en", pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
+    language: Annotated[str, Check(read_language)] = "en"
     """The language of the posts that do not name their own: `"en"`, `"de"`, `"pt-BR"`."""
 
-    timezone: Annotated[str, AfterValidator(read_timezone)] = "UTC"
+    timezone: Annotated[str, Check(read_timezone)] = "UTC"
     """The time zone of dates that do not name one, such as `date: 2026-05-01 9:00` in a Markdown file:
     `"Europe/Berlin"`."""
 
-    hook_secret: HookSecret | None = Field(default=None, repr=False)
+    hook_secret: HookSecret | None = field(default=None, repr=False)
     """With it, the site's build may tell the bridge to look now: see docs/push.md. At least 20 characters;
     `openssl rand -hex 32` makes a good one. Without it nobody can."""
 
     approve_followers: bool = False
     """Whether you say yes to every new follower yourself."""
 
-    pinned: int = Field(default=5, ge=0, le=20)
+    pinned: Annotated[int, Between(0, 20)] = 5
     """How many of the newest posts are pinned to the profile. Mastodon shows newcomers nothing else of
     what was written before they came."""
 
@@ -264,14 +226,12 @@ class SiteConfig(Table):
     (`og:image`), where posts carry pictures at all: see `images`. Leave it off if that is the same logo on
     every page."""
 
-    max_hashtags: int = Field(default=5, ge=0, le=20)
+    max_hashtags: Annotated[int, Between(0, 20)] = 5
     """How many hashtags a post has at most."""
 
-    hashtags: Annotated[
-        Mapping[Annotated[str, Field(min_length=1, max_length=100)], Hashtag],
-        Field(max_length=200),
-        AfterValidator(MappingProxyType),
-    ] = Field(default_factory=lambda: MappingProxyType({}))
+    hashtags: Annotated[Mapping[Annotated[str, Length(1, 100)], Hashtag], Length(0, 200)] = field(
+        default_factory=lambda: NONE
+    )
     """What becomes of a tag or category of yours: another hashtag, or none. `Misc = false`,
     `"Web stuff" = "WebDev"`. Others become one word by themselves: “Web dev” is #WebDev."""
 
@@ -285,26 +245,21 @@ class SiteConfig(Table):
     """Whether servers may offer the posts in their full-text search."""
 
     fields: Annotated[
-        Mapping[
-            Annotated[str, Field(min_length=1, max_length=255)],
-            Annotated[str, Field(min_length=1, max_length=2047)],
-        ],
-        Field(max_length=10),
-        AfterValidator(MappingProxyType),
-    ] = Field(default_factory=lambda: MappingProxyType({}))
+        Mapping[Annotated[str, Length(1, 255)], Annotated[str, Length(1, 2047)]], Length(0, 10)
+    ] = field(default_factory=lambda: NONE)
     """Up to ten lines under the profile's text, in this order: `Website = "https://cafe.example/"`.
     Mastodon shows four. An address whose page links back with `rel="me"` gets a green mark."""
 
-    sources: Annotated[tuple[_TaggedSource, ...], BeforeValidator(_as_tuple), AfterValidator(_not_empty)]
+    sources: tuple[Source, ...]
     """Where the posts come from: feeds and folders, as many as you like."""
 
-    _key: str = PrivateAttr("")
-    _layout: Layout = PrivateAttr("same-host")
+    # Not keys of config.toml: `Config` tells.
 
-    @property
-    def key(self) -> str:
-        """The site's key in config.toml, which stands in its URLs and never changes."""
-        return self._key
+    key: str = field(init=False, default="")
+    """The site's key in config.toml, which stands in its URLs and never changes."""
+
+    layout: Layout = field(init=False, default="same-host")
+    """Whether the bridge answers on the handle's own domain or on another (PROTOCOL §1.3)."""
 
     @property
     def user(self) -> str:
@@ -316,13 +271,9 @@ class SiteConfig(Table):
         """The second half of the handle: a host, with a port if it is not 443."""
         return self.handle.split("@")[2]
 
-    @property
-    def layout(self) -> Layout:
-        """Whether the bridge answers on the handle's own domain or on another (PROTOCOL §1.3)."""
-        return self._layout
 
-
-class Config(Table):
+@dataclass(frozen=True, kw_only=True)
+class Config:
     """Everything config.toml says, with every path absolute."""
 
     base_url: BaseUrl
@@ -330,11 +281,11 @@ class Config(Table):
     addresses on to it, otherwise a host of its own, `"https://social.cafe.example"`. Followers' servers
     remember it: choose it once. `http://` is only for `localhost`."""
 
-    data: DataFolder = Field(default=Path("data"), validate_default=True)
+    data: DataFolder = Path("data")
     """The folder that holds the database, unless `database` says otherwise; the keys are in the database.
     Back it up, and let nobody else read it. Relative to this file."""
 
-    database: Database = Field(default_factory=lambda found: sqlite_in(found["data"]), repr=False)
+    database: Database = field(default="", repr=False)
     """The database, if it is not the embedded one in `data`: `"sqlite:///path/to/file.db"` or
     `"postgresql://user:password@host/name"`. To keep the password out of this file, use the environment
     variable, or the one that names a file holding it."""
@@ -346,9 +297,7 @@ class Config(Table):
     polling: PollingConfig = PollingConfig()
     delivery: DeliveryConfig = DeliveryConfig()
 
-    sites: Annotated[
-        Mapping[SiteKey, SiteConfig], AfterValidator(_not_empty), AfterValidator(MappingProxyType)
-    ]
+    sites: Mapping[SiteKey, SiteConfig]
     """The sites, by their keys."""
 
     @property
@@ -356,14 +305,13 @@ class Config(Table):
         """The host of `base_url`, with its port if it names one."""
         return self.base_url.partition("://")[2]
 
-    @model_validator(mode="after")
-    def _introduce_sites(self) -> Self:
-        tell_sites_where_they_are(self)
-        return self
+    def __post_init__(self) -> None:
+        _settle(self, database=self.database or sqlite_in(self.data))
+        for key, site in self.sites.items():
+            _settle(site, key=key, layout="same-host" if site.domain == self.host else "split")
 
 
-def tell_sites_where_they_are(config: Config) -> None:
-    """Let every site know its key and its layout, which no table of its own says."""
-    for key, site in config.sites.items():
-        site._key = key
-        site._layout = "same-host" if site.domain == config.host else "split"
+def _settle(table: object, **values: object) -> None:
+    """Say what follows from the rest, while a frozen table is made."""
+    for name, value in values.items():
+        object.__setattr__(table, name, value)

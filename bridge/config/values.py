@@ -1,11 +1,13 @@
 """How single values of config.toml are written, and what they become.
 
 Every reader here takes what TOML held and returns the one canonical form, or raises `ValueError` with
-a phrase that tells the owner what to write instead.
+a phrase that tells the owner what to write instead. The types at the end say, in `Annotated`, which reader
+and which limits a value has; `bridge.config.read` goes by that.
 """
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -16,7 +18,6 @@ from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import idna
-from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
 INSTANCE_USER = "instance"  # the name of the instance actor
 LOCAL_HOSTS = ("localhost", "127.0.0.1")
@@ -33,11 +34,51 @@ _RESERVED_KEYS = ("about", "inbox", "instance")  # /ap/about, /ap/inbox, /ap/ins
 _HOST = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 
 
+# ── what types say of their values ───────────────────────────────────────────────────────────────
+
+
 @dataclass(frozen=True)
 class Kind:
     """How the reference tells people to write a value."""
 
     words: str
+
+
+@dataclass(frozen=True)
+class Parse:
+    """The reader that makes a value of whatever TOML held."""
+
+    read: Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Locate:
+    """A reader that also needs the folder of the config file, to which paths are relative."""
+
+    read: Callable[[Any, Path], Any]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A reader for a value that has the right type already."""
+
+    read: Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Between:
+    """The limits of a number or a duration, both allowed."""
+
+    lowest: int | timedelta
+    highest: int | timedelta
+
+
+@dataclass(frozen=True)
+class Length:
+    """How many characters a text may have, or entries a table."""
+
+    least: int
+    most: int
 
 
 # ── durations ────────────────────────────────────────────────────────────────────────────────────
@@ -103,6 +144,13 @@ def read_timezone(name: str) -> str:
     except (ValueError, OSError, ZoneInfoNotFoundError):
         raise ValueError(f"{name!r} is no time zone: write one like 'Europe/Berlin'") from None
     return name
+
+
+def read_language(code: str) -> str:
+    """Check the form of a language code."""
+    if not re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", code):
+        raise ValueError('must be a language code such as "en", "de" or "pt-BR"')
+    return code
 
 
 def read_listening_address(address: str) -> str:
@@ -227,25 +275,19 @@ def read_contact(text: str) -> str:
 # ── files and folders ────────────────────────────────────────────────────────────────────────────
 
 
-def _absolute(value: Any, info: ValidationInfo) -> Path:
-    """Place a path below the config file's folder, which travels as the validation's context."""
+def _absolute(value: Any, folder: Path) -> Path:
+    """Place a path below the config file's folder."""
     if not isinstance(value, str | Path) or not str(value).strip():
         raise ValueError("must be a path in quotes")
     try:
-        return _folder_of(info).joinpath(value).resolve()
+        return folder.joinpath(value).resolve()
     except (OSError, RuntimeError) as error:  # RuntimeError: links that go round in a circle (Python < 3.13)
         raise ValueError(f"cannot be used as a path: {error}") from None
 
 
-def _folder_of(info: ValidationInfo) -> Path:
-    folder = info.context["folder"] if info.context else Path.cwd()
-    assert isinstance(folder, Path)
-    return folder
-
-
-def read_data_folder(value: Any, info: ValidationInfo) -> Path:
+def read_data_folder(value: Any, folder: Path) -> Path:
     """Make the data folder's path absolute; it need not exist yet."""
-    path = _absolute(value, info)
+    path = _absolute(value, folder)
     if _exists(path) and not path.is_dir():
         raise ValueError(f"{path} is a file; a folder is needed")
     if set("?#") & set(str(path)):
@@ -253,9 +295,9 @@ def read_data_folder(value: Any, info: ValidationInfo) -> Path:
     return path
 
 
-def find_folder(value: Any, info: ValidationInfo) -> Path:
+def find_folder(value: Any, folder: Path) -> Path:
     """Find the folder that a source reads."""
-    path = _absolute(value, info)
+    path = _absolute(value, folder)
     if not _exists(path):
         raise ValueError(f"there is no folder {path}")
     if not path.is_dir():
@@ -263,12 +305,12 @@ def find_folder(value: Any, info: ValidationInfo) -> Path:
     return path
 
 
-def find_picture(value: Any, info: ValidationInfo) -> str | Path:
+def find_picture(value: Any, folder: Path) -> str | Path:
     """Take a web address as it is and find a picture's file below the config file's folder."""
     if isinstance(value, str) and value.startswith(("https://", "http://")):
         return read_web_url(value)
-    path = _absolute(value, info)
-    if not path.is_relative_to(_folder_of(info).resolve()):
+    path = _absolute(value, folder)
+    if not path.is_relative_to(folder.resolve()):
         raise ValueError(f"{path} is not below the folder of the config file; copy the picture there")
     if path.suffix.lower() not in PICTURES:
         raise ValueError(f"must be one of {', '.join(PICTURES)}: Mastodon shows no other kind, SVG included")
@@ -295,22 +337,24 @@ def sqlite_in(data: Path) -> str:
     return f"sqlite:///{data / 'fedibridge.db'}"
 
 
-def read_database(text: str, info: ValidationInfo) -> str:
+def read_database(text: Any, folder: Path) -> str:
     """Read a database address; a relative SQLite path becomes absolute. Messages never quote the password."""
+    if not isinstance(text, str):
+        raise ValueError("must be text in quotes")  # noqa: TRY004  as every reader does
     scheme, _, rest = text.partition("://")
     if scheme == "sqlite":
-        return _read_sqlite(rest, info)
+        return _read_sqlite(rest, folder)
     if scheme in ("postgres", "postgresql", "postgresql+psycopg"):
         return _read_postgresql(rest)
     raise ValueError('must begin with "sqlite:///" or "postgresql://"')
 
 
-def _read_sqlite(rest: str, info: ValidationInfo) -> str:
+def _read_sqlite(rest: str, folder: Path) -> str:
     if len(rest) < 2 or rest[0] != "/" or rest == "/:memory:" or set("?#") & set(rest):
         raise ValueError(
             'must name a file, as "sqlite:///data/fedibridge.db" does: several processes share it'
         )
-    return f"sqlite:///{_absolute(rest[1:], info)}"
+    return f"sqlite:///{_absolute(rest[1:], folder)}"
 
 
 def _read_postgresql(rest: str) -> str:
@@ -328,18 +372,18 @@ def _read_postgresql(rest: str) -> str:
 
 # ── as fields use them ───────────────────────────────────────────────────────────────────────────
 
-Duration = Annotated[timedelta, BeforeValidator(read_duration), Kind("duration")]
-SiteKey = Annotated[str, AfterValidator(read_site_key)]
-Handle = Annotated[str, AfterValidator(read_handle), Kind("handle")]
-BaseUrl = Annotated[str, AfterValidator(read_base_url), Kind("web address without a path")]
-WebUrl = Annotated[str, AfterValidator(read_web_url), Kind("web address")]
-PageTemplate = Annotated[str, AfterValidator(read_page_template), Kind("web address with fields in braces")]
-PostTemplate = Annotated[str, AfterValidator(read_post_template), Kind("text with fields in braces")]
-Hashtag = Annotated[str, BeforeValidator(read_hashtag), Kind("hashtags or `false`")]
-Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(read_network), Kind("addresses or networks")]
-HookSecret = Annotated[str, AfterValidator(read_hook_secret), Kind("secret")]
-Contact = Annotated[str, AfterValidator(read_contact), Kind("mail or web address")]
-DataFolder = Annotated[Path, BeforeValidator(read_data_folder), Kind("folder")]
-SourceFolder = Annotated[Path, BeforeValidator(find_folder), Kind("folder")]
-Picture = Annotated[str | Path, BeforeValidator(find_picture), Kind("web address or path of a picture")]
-Database = Annotated[str, AfterValidator(read_database), Kind("database address")]
+Duration = Annotated[timedelta, Parse(read_duration), Kind("duration")]
+SiteKey = Annotated[str, Check(read_site_key)]
+Handle = Annotated[str, Check(read_handle), Kind("handle")]
+BaseUrl = Annotated[str, Check(read_base_url), Kind("web address without a path")]
+WebUrl = Annotated[str, Check(read_web_url), Kind("web address")]
+PageTemplate = Annotated[str, Check(read_page_template), Kind("web address with fields in braces")]
+PostTemplate = Annotated[str, Check(read_post_template), Kind("text with fields in braces")]
+Hashtag = Annotated[str, Parse(read_hashtag), Kind("hashtags or `false`")]
+Network = Annotated[IPv4Network | IPv6Network, Parse(read_network), Kind("addresses or networks")]
+HookSecret = Annotated[str, Check(read_hook_secret), Kind("secret")]
+Contact = Annotated[str, Check(read_contact), Kind("mail or web address")]
+DataFolder = Annotated[Path, Locate(read_data_folder), Kind("folder")]
+SourceFolder = Annotated[Path, Locate(find_folder), Kind("folder")]
+Picture = Annotated[str | Path, Locate(find_picture), Kind("web address or path of a picture")]
+Database = Annotated[str, Locate(read_database), Kind("database address")]
