@@ -1,17 +1,25 @@
 """Inserts that may meet their own row: harmless twice, and harmless when two processes do it at once."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Table
-from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.store.engine import Tx
 
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
 
-def insert_into(tx: Tx, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """Begin an INSERT that knows ON CONFLICT, in the database's own dialect."""
-    return sqlite.insert(table) if tx.dialect.name == "sqlite" else postgresql.insert(table)
+
+def insert_into(tx: Tx, table: Table) -> "sqlite.Insert | postgresql.Insert":
+    """Begin an INSERT that knows ON CONFLICT, in the database's own dialect; the other is never loaded."""
+    if tx.dialect.name == "sqlite":
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(table)
 
 
 def insert_new(tx: Tx, table: Table, values: Mapping[str, Any]) -> bool:

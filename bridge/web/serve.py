@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import signal
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -23,7 +24,7 @@ async def serve(host: str, port: int, services: "Services") -> None:
     """Answer requests in this process until SIGTERM or Ctrl-C.
 
     One process, not two: Granian's other way of serving keeps a parent that only watches its child, which
-    `bridge run` and every service manager do as well (see docs/decisions/0011).
+    `bridge run` and every service manager do as well (see docs/decisions/0014).
     """
     from granian.log import LogLevels
     from granian.server.embed import Server
