@@ -45,7 +45,17 @@ def taking(
 ) -> Update:
     """Build the statement that leases the rows whose keys `chosen` selects."""
     leased = {"due_at": until, "leased": True, **(also or {})}
-    return update(table).where(_key(table).in_(chosen)).values(leased)
+    return update(table).where(_key(table).in_(once(chosen))).values(leased)
+
+
+def once(chosen: Select[Any]) -> Select[Any]:
+    """Return a selection of keys that is made once, however the statement around it is planned.
+
+    PostgreSQL may otherwise run it anew for each row it looks at; one that skips locked rows then finds
+    others every time, and more are taken than its limit says.
+    """
+    keys = chosen.cte("chosen").prefix_with("MATERIALIZED", dialect="postgresql")
+    return select(*keys.c)
 
 
 def release(tx: Tx, table: Table, ids: Iterable[Any], *, now: datetime) -> None:

@@ -10,6 +10,7 @@ from bridge.model import Entry, Post, PostState
 from bridge.store import schema
 from bridge.store.engine import Tx
 from bridge.store.entries import from_stored
+from bridge.store.leases import once
 from bridge.store.posts import KnownPost
 
 _table = schema.posts
@@ -45,7 +46,7 @@ def claim_due(tx: Tx, limit: int, *, until: datetime, now: datetime) -> list[Due
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    claimed = update(_table).where(_columns.pk.in_(due)).values(look_at=until).returning(*_columns)
+    claimed = update(_table).where(_columns.pk.in_(once(due))).values(look_at=until).returning(*_columns)
     return [_due_look(dict(row._mapping)) for row in tx.execute(claimed)]
 
 
