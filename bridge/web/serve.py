@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bridge.errors import BridgeError
+from bridge.lifeline import end_with
 from bridge.web import create_wsgi
 from bridge.web.gate import Gate
 
@@ -63,7 +64,7 @@ def serve_with_many(host: str, port: int, open_: "Callable[[], Services]", *, wo
         respawn_failed_workers=True,
         workers_kill_timeout=STOP_SECONDS,
     )
-    server.serve(target_loader=partial(_load, open_), wrap_loader=False)
+    server.serve(target_loader=partial(_load, open_, os.getpid()), wrap_loader=False)
 
 
 def _options(host: str, port: int) -> dict[str, Any]:
@@ -83,8 +84,6 @@ def _application(services: "Services") -> Gate:
     return Gate(create_wsgi(services))
 
 
-def _load(open_: "Callable[[], Services]", *_: Any) -> Any:
-    from bridge.lifeline import end_with
-
-    end_with(os.getppid())
+def _load(open_: "Callable[[], Services]", parent: int, *_: Any) -> Any:
+    end_with(parent)
     return _application(open_())
