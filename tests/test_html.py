@@ -6,6 +6,7 @@ import re
 import time
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import urljoin
 
 import pytest
@@ -224,9 +225,15 @@ def test_every_expression_on_remote_text_is_linear() -> None:
     for module, name, pattern in found:
         for pump in PUMPS:
             pumped = pump * (10_000 // len(pump))
-            started = time.process_time()
-            list(pattern.finditer(pumped.encode() if isinstance(pattern.pattern, bytes) else pumped))
-            assert time.process_time() - started < 0.2, (module.__name__, name, pump)
+            text = pumped.encode() if isinstance(pattern.pattern, bytes) else pumped
+            # Twice if need be: the first time may be the garbage collector's.
+            assert any(_seconds(pattern, text) < 0.2 for _ in range(2)), (module.__name__, name, pump)
+
+
+def _seconds(pattern: re.Pattern[Any], text: Any) -> float:
+    started = time.thread_time()
+    list(pattern.finditer(text))
+    return time.thread_time() - started
 
 
 @pytest.mark.parametrize(
