@@ -20,7 +20,7 @@ run: $(VENV)/run.stamp  ## try it: a café, a follower, and a post that arrives 
 
 test: lint docs-check  ## check everything this machine can; what it skips, it says
 	@echo "== tests"
-	@$(ENV) -m pytest -rs $(ARGS)
+	@$(ENV) -m pytest -rs --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: $(VENV)/dev.stamp  ## style and types
 	@echo "== style"
