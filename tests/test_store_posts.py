@@ -5,7 +5,7 @@ import pytest
 from rows import add_post, new_post, post
 
 from bridge.model import Enclosure, Entry, Image, PostState
-from bridge.store import posts
+from bridge.store import absences, looks, posts
 from bridge.store.entries import from_stored, to_stored
 
 MINUTE = timedelta(minutes=1)
@@ -183,3 +183,17 @@ def test_an_entry_comes_back_as_it_was_stored():
     episode = Enclosure("https://cafe.example/12.mp3", "audio/mpeg", 5, 60, cover)
     entry = Entry("12", "https://cafe.example/12", images=(cover,), enclosures=(episode,))
     assert from_stored(json.loads(json.dumps(to_stored(entry)))) == entry
+
+
+def test_what_is_due_of_posts_is_handed_out_once_until_its_lease_ends(cafe, clock):
+    with cafe.write() as tx:
+        for number in range(3):
+            pk = add_post(tx, f"p{number}", now=clock.now())
+            absences.notice(tx, pk, now=clock.now())
+            looks.plan(tx, pk, clock.now())
+        for table in (absences, looks):
+            until = clock.now() + MINUTE
+            assert len(table.claim_due(tx, 2, until=until, now=clock.now())) == 2
+            assert len(table.claim_due(tx, 9, until=until, now=clock.now())) == 1
+            assert table.claim_due(tx, 9, until=until, now=clock.now()) == []
+            assert len(table.claim_due(tx, 9, until=until + MINUTE, now=until)) == 3

@@ -8,7 +8,7 @@ from sqlalchemy import func, select, update
 from bridge.model import Post, PostState
 from bridge.store import schema
 from bridge.store.engine import Tx
-from bridge.store.leases import once
+from bridge.store.leases import put_off
 
 _table = schema.posts
 _columns = _table.c
@@ -33,14 +33,6 @@ def notice(tx: Tx, pk: int, *, now: datetime) -> None:
 
 def claim_due(tx: Tx, limit: int, *, until: datetime, now: datetime) -> list[Absence]:
     """Return pages that are due to be asked, and do not return them again before `until`."""
-    due = (
-        select(_columns.pk)
-        .where(_columns.check_at <= now)
-        .order_by(_columns.check_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    claimed = update(_table).where(_columns.pk.in_(once(due))).values(check_at=until).returning(*_columns)
     return [
         Absence(
             row.pk,
@@ -49,7 +41,7 @@ def claim_due(tx: Tx, limit: int, *, until: datetime, now: datetime) -> list[Abs
             row.missing_since,
             row.misses,
         )
-        for row in tx.execute(claimed)
+        for row in put_off(tx, _columns.check_at, limit, until=until, now=now)
     ]
 
 

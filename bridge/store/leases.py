@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, Update, select, update
+from sqlalchemy import Column, ColumnElement, Select, Table, Update, select, update
 from sqlalchemy.engine import Row
 
 from bridge.store.engine import Tx
@@ -46,6 +46,22 @@ def taking(
     """Build the statement that leases the rows whose keys `chosen` selects."""
     leased = {"due_at": until, "leased": True, **(also or {})}
     return update(table).where(_key(table).in_(once(chosen))).values(leased)
+
+
+def put_off(
+    tx: Tx, due_column: Column[Any], limit: int, *, until: datetime, now: datetime
+) -> Sequence[Row[Any]]:
+    """Return up to `limit` rows, whole, that a column of their own makes due; put them off `until` then."""
+    table = due_column.table
+    due = (
+        select(_key(table))
+        .where(due_column <= now)
+        .order_by(due_column)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    chosen = update(table).where(_key(table).in_(once(due))).values({due_column: until})
+    return tx.execute(chosen.returning(*table.c)).all()
 
 
 def once(chosen: Select[Any]) -> Select[Any]:

@@ -10,7 +10,7 @@ from bridge.model import Entry, Post, PostState
 from bridge.store import schema
 from bridge.store.engine import Tx
 from bridge.store.entries import from_stored
-from bridge.store.leases import once
+from bridge.store.leases import put_off
 from bridge.store.posts import KnownPost
 
 _table = schema.posts
@@ -39,15 +39,8 @@ def any_due(tx: Tx, *, now: datetime) -> bool:
 
 def claim_due(tx: Tx, limit: int, *, until: datetime, now: datetime) -> list[DueLook]:
     """Return posts whose pictures are to be looked at, and do not return them again before `until`."""
-    due = (
-        select(_columns.pk)
-        .where(_columns.look_at <= now)
-        .order_by(_columns.look_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    claimed = update(_table).where(_columns.pk.in_(once(due))).values(look_at=until).returning(*_columns)
-    return [_due_look(dict(row._mapping)) for row in tx.execute(claimed)]
+    rows = put_off(tx, _columns.look_at, limit, until=until, now=now)
+    return [_due_look(dict(row._mapping)) for row in rows]
 
 
 def now_at(tx: Tx, pk: int, *, until: datetime) -> DueLook:
