@@ -13,7 +13,7 @@ from bridge.store.engine import Store
 
 log = logging.getLogger(__name__)
 
-HEAD = "0003"
+HEAD = "0004"
 """The schema this program works with. Kept here so that a database that is up to date never loads Alembic."""
 
 
