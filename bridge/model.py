@@ -13,6 +13,9 @@ from typing import Any
 
 PUBLIC = "https://www.w3.org/ns/activitystreams#Public"
 
+MAX_ID_BYTES = 2_048
+"""The longest id of an actor, activity, object or key that is taken from anyone; indexes have room for it."""
+
 
 # ── writing ──────────────────────────────────────────────────────────────────────────────────────
 

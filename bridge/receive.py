@@ -72,8 +72,16 @@ class SignerGone:
     actor_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """We could not handle it, whoever's fault that is; tried a few times, then set aside."""
+
+    received: Received
+    why: str
+
+
 Unproven = Refused | Later | SignerGone
-Verdict = Ready | Unproven
+Verdict = Ready | Unproven | Failed
 
 
 class Receiver:
@@ -103,7 +111,7 @@ class Receiver:
             return Later(received, str(error), self._services.now(), asked=False)
         except Exception as error:  # one poisoned arrival never stops the others
             log.exception("Arrival %d from %s failed unexpectedly", received.id, received.host)
-            return Later(received, f"{type(error).__name__}: {error}", self._services.now())
+            return Failed(received, _named(error))
 
     async def _verdict(self, received: Received) -> Verdict:
         activity = parse_activity(received.body)
@@ -218,8 +226,10 @@ class Receiver:
                     self._settle_one(tx, verdict)
             except StoreUnavailable:
                 raise  # all of them come again: what took effect will have none
-            except Exception:
+            except Exception as error:
                 log.exception("Arrival %d could not take effect", verdict.received.id)
+                with self._services.store.write() as tx:
+                    self._settle_one(tx, Failed(verdict.received, _named(error)))
 
     def _settle_one(self, tx: Tx, verdict: Verdict) -> None:
         now, received = self._services.now(), verdict.received
@@ -237,6 +247,9 @@ class Receiver:
                 if remote.knows(tx, actor_id):
                     forget(tx, actor_id, "their account is gone", now=now)
                 inbox.done(tx, received.id, "its actor is gone", now=now)
+            case Failed(why=why):
+                if inbox.failed(tx, received.id, why, now=now):
+                    log.error("Set aside a %s from %s: %s", received.type, received.host, why)
             case Later(why=why, not_before=not_before, asked=False):
                 inbox.later(tx, received.id, why, due_at=not_before, counts=False)
             case Later(why=why, not_before=not_before):
@@ -256,6 +269,11 @@ class Receiver:
             return
         due_at = max(not_before, now + PATIENCE[received.attempts - 1])
         inbox.later(tx, received.id, why, due_at=due_at)
+
+
+def _named(error: Exception) -> str:
+    """Say in a line what went wrong."""
+    return f"{type(error).__name__}: {' '.join(str(error).partition(chr(10))[0].split())[:300]}"
 
 
 def stored_request(received: Received) -> SignedRequest:

@@ -24,6 +24,7 @@ from bridge.store import (
     migrate,
     open_store,
     peers,
+    pictures,
     posts,
     remote,
     sources,
@@ -179,6 +180,29 @@ def test_an_older_sqlite_database_is_upgraded_and_nothing_is_lost(load, clock, n
     with store.write() as tx:
         assert tx.exec_driver_sql("PRAGMA foreign_key_check").all() == []
         assert tx.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
+    store.close()
+
+
+@pytest.mark.parametrize("number", OLD)
+def test_long_names_of_an_older_database_are_found_again(load, clock, number):
+    """SQLite kept them whole in its indexes, which PostgreSQL cannot."""
+    path = load(number)
+    key, url = "link:https://cafe.example/" + "ö" * 3_000, "https://cafe.example/" + "p" * 3_000
+    with sqlite3.connect(path) as connection:
+        connection.execute("INSERT INTO entry_keys VALUES ('cafe', ?, 1)", (key,))
+        connection.execute("UPDATE deliveries SET object_uri = ?", (url,))
+        if number > "0001":
+            columns = "url, state, width, looked_at"
+            row = (url, "good", 7, "2026-01-01")
+            connection.execute(f"INSERT INTO pictures ({columns}) VALUES (?, ?, ?, ?)", row)
+    connection.close()
+    store = open_store(f"sqlite:///{path}")
+    migrate(store, now=clock.now())
+    with store.read() as tx:
+        assert posts.known(tx, "cafe", [key])[key].pk == 1
+        assert len(deliveries.report(tx, object_uri=url)) == sum(deliveries.counts(tx).values())
+        if number > "0001":
+            assert [seen.width for seen in pictures.known(tx, [url])] == [7]
     store.close()
 
 

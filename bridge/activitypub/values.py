@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from bridge.addresses import origin
+from bridge.model import MAX_ID_BYTES
 
 Document = dict[str, Any]
 
@@ -17,7 +18,6 @@ MAX_NODES = 2_000
 # One cap for all strings, wide enough for the content of a long article (FEP-b2b8), which comes embedded in
 # an Announce or an Update. What we store is cut much shorter where it is read; a whole body has 1 MB at most.
 MAX_STRING = 256 * 1024
-MAX_ID_BYTES = 2_048  # also what an index entry of PostgreSQL can hold
 
 _FORBIDDEN_KEYS = frozenset({"@graph", "@included", "@reverse"})
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

@@ -72,6 +72,7 @@ def _gather(services: Services) -> dict[str, Any]:
             "waiting_arrivals": inbox.waiting(tx),
             "delayed_arrivals": inbox.delayed(tx),
             "refused_arrivals": inbox.trouble(tx),
+            "quarantined_arrivals": inbox.set_aside(tx),
             "interactions": interactions.totals(tx),
             "free_bytes": shutil.disk_usage(services.config.data).free,
         }
@@ -142,6 +143,8 @@ def _print_trouble(found: dict[str, Any]) -> None:
             say(f"! {hub['topic']}: {hub['error']}", style="yellow")
     for peer in found["failing_servers"]:
         say(f"✗ {peer['host']} does not answer: {peer['error']} ({peer['failures']} times)", style="yellow")
+    for _, kind, host, why in found["quarantined_arrivals"][:3]:
+        say(f"✗ a {kind} from {host} is set aside: {why}", style="red")
     for _, kind, host, why in found["delayed_arrivals"][:3]:
         say(f"! a {kind} from {host} waits: {why}", style="yellow")
     for _, kind, host, why in found["refused_arrivals"][:3]:

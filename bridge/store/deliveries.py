@@ -173,7 +173,7 @@ def _enqueue(tx: Tx, activity_pk: int, new: NewActivity, target: Any, *, now: da
     rows = (
         select(
             literal(activity_pk), literal(new.site), target.c.inbox, target.c.host, literal(new.type),
-            literal(new.object_uri), lane, held,
+            literal(new.object_uri, _columns.object_uri.type), lane, held,
         ).distinct().select_from(target.outerjoin(schema.peers, peers.host == target.c.host))
     )  # fmt: skip
     names = ["activity_pk", "site", "inbox", "host", "type", "object_uri", "lane", "due_at"]

@@ -20,7 +20,11 @@ SEEN_FOR = timedelta(days=7)
 NOT_NAMED = ""
 """Stands for the actor where an activity names none: it comes from whoever its key belongs to."""
 
-QUARANTINE_AFTER = 5  # claims that ended neither done nor refused
+QUARANTINE_AFTER = 4  # failures of ours
+FAILURE_PAUSE = timedelta(minutes=1)
+
+STUCK_AFTER = timedelta(minutes=5)
+"""How long a verified arrival may wait for nothing until the worker is taken to stand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,34 @@ def later(tx: Tx, received_id: int, reason: str, *, due_at: datetime, counts: bo
     tx.execute(update(_table).where(_columns.id == received_id).values(values))
 
 
+def failed(tx: Tx, received_id: int, reason: str, *, now: datetime) -> bool:
+    """Record that an arrival could not take effect for a fault of ours; say whether it is set aside.
+
+    It keeps its body, for whoever looks for the fault, until it is purged with what is closed.
+    """
+    here = _columns.id == received_id
+    failures = 1 + (tx.scalar(select(_columns.failures).where(here)) or 0)
+    values: dict[str, Any] = {"failures": failures, "reason": reason, "leased": False}
+    if failures >= QUARANTINE_AFTER:
+        values |= {"state": "quarantined", "settled_at": now}
+    else:
+        values["due_at"] = now + FAILURE_PAUSE * failures
+    tx.execute(update(_table).where(here).values(values))
+    return failures >= QUARANTINE_AFTER
+
+
+def stuck_since(tx: Tx, *, now: datetime) -> datetime | None:
+    """Return since when the oldest verified arrival should have had its effect, if it waits for nothing."""
+    oldest = select(func.min(_columns.received_at)).where(
+        _columns.state == "pending",
+        _columns.verified,
+        _columns.reason.is_(None),  # with one it waits: for another server, or after a failure
+        _columns.received_at < now - STUCK_AFTER,
+    )
+    since: datetime | None = tx.scalar(oldest)
+    return since
+
+
 def recover(tx: Tx, *, now: datetime) -> int:
     """Make everything a dead worker held due at once; only when no other worker can be alive."""
     held = (_columns.state == "pending", _columns.leased)
@@ -145,6 +177,11 @@ def trouble(tx: Tx, *, limit: int = 10) -> list[Trouble]:
 def delayed(tx: Tx, *, limit: int = 10) -> list[Trouble]:
     """Return the newest arrivals that could not take effect yet."""
     return _troubles(tx, "pending", limit)
+
+
+def set_aside(tx: Tx, *, limit: int = 10) -> list[Trouble]:
+    """Return the newest arrivals that are quarantined."""
+    return _troubles(tx, "quarantined", limit)
 
 
 def _troubles(tx: Tx, state: str, limit: int) -> list[Trouble]:

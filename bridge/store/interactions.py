@@ -43,13 +43,13 @@ class NewInteraction:
 def save(tx: Tx, new: NewInteraction, *, now: datetime) -> None:
     """Store an interaction; the same actor doing the same again changes the one row."""
     values = {name: getattr(new, name) for name in NewInteraction.__slots__}
-    same = {name: values.pop(name) for name in ("kind", "actor_id", "object_key")}
+    same = {"kind": values.pop("kind"), "object_hash": new.object_key, "actor_id": values.pop("actor_id")}
     upsert(tx, _table, same, values, at_first={"received_at": now})
 
 
 def remove(tx: Tx, kind: str, actor_id: str, object_key: str) -> int:
     """Take back what an actor did with an object."""
-    same = (_columns.kind == kind, _columns.actor_id == actor_id, _columns.object_key == object_key)
+    same = (_columns.kind == kind, _columns.actor_id == actor_id, _columns.object_hash == object_key)
     return tx.execute(delete(_table).where(*same)).rowcount
 
 
@@ -72,7 +72,7 @@ def remove_listings(tx: Tx, actor_id: str, collection: str) -> int:
 
 def revise_reply(tx: Tx, actor_id: str, object_id: str, *, content: str, public: bool) -> int:
     """Store a reply's new text; only its own author can."""
-    same = (_columns.kind == REPLY, _columns.actor_id == actor_id, _columns.object_key == object_id)
+    same = (_columns.kind == REPLY, _columns.actor_id == actor_id, _columns.object_hash == object_id)
     return tx.execute(update(_table).where(*same).values(content=content, public=public)).rowcount
 
 
@@ -134,7 +134,7 @@ def stamped(tx: Tx, site: str, stamp: str) -> tuple[str, str | None] | None:
 def post_of_reply(tx: Tx, object_id: str) -> tuple[str, int] | None:
     """Return (site, post's row) that a stored reply belongs to: a reply to it is in the same thread."""
     query = select(_columns.site, _columns.post_pk).where(
-        _columns.kind == REPLY, _columns.object_key == object_id
+        _columns.kind == REPLY, _columns.object_hash == object_id
     )
     row = tx.execute(query).first()
     return (row.site, row.post_pk) if row and row.post_pk else None

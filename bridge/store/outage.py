@@ -20,7 +20,9 @@ _SQLITE = (
     *("database or disk is full", "disk I/O error", "unable to open database file"),
     *("attempt to write a readonly database", "database is locked"),
 )
-_OURS = ("40", "55P03", "57014")  # SQLSTATEs: conflicts and cancelled statements, which a repetition may mend
+_POSTGRESQL = ("08", "53", "57P", "58", "25006")
+"""SQLSTATEs: connections, resources, shutdown, the system's errors, a standby that only reads. Whatever else
+a server says is about the statement: it is a mistake of ours or a bound, which waiting never mends."""
 _FULL = ("is full", "disk I/O error", "No space left")
 
 
@@ -78,10 +80,10 @@ class Watch:
 
 def explain(error: DBAPIError) -> str | None:
     """Say in a line why the database cannot be used; `None` when it can, and the statement was wrong."""
-    if not isinstance(error, OperationalError | InterfaceError):
-        return None
     why = " ".join(str(error.orig).partition("\n")[0].split())[:200]
     if type(error.orig).__module__.startswith("psycopg"):
-        state = getattr(error.orig, "sqlstate", None) or ""
-        return None if state.startswith(_OURS) else why
+        state = getattr(error.orig, "sqlstate", None)
+        if state is None:  # no server had a say: the connection was refused or broke
+            return why if isinstance(error, OperationalError | InterfaceError) else None
+        return why if state.startswith(_POSTGRESQL) else None
     return why if why.startswith(_SQLITE) else None

@@ -40,12 +40,13 @@ class Viewed:
 
 def known(tx: Tx, urls: Collection[str]) -> list[Viewed]:
     """Return what is known of some pictures, however long ago it was seen."""
-    wanted, found = sorted(urls), []
+    whole = {schema.fold(url, schema.Name.most): url for url in urls}  # a long one is stored folded
+    wanted, found = sorted(whole), []
     for start in range(0, len(wanted), _CHUNK):
         query = select(_table).where(_columns.url.in_(wanted[start : start + _CHUNK]))
         for row in tx.execute(query):
             values: dict[str, Any] = {field.name: row._mapping[field.name] for field in fields(Viewed)}
-            found.append(Viewed(**values))
+            found.append(Viewed(**values | {"url": whole[row.url]}))
     return found
 
 

@@ -61,7 +61,8 @@ _KNOWN = [_columns[name] for name in KnownPost.__slots__]
 def known(tx: Tx, site: str, keys: Iterable[str]) -> dict[str, KnownPost]:
     """Return key → post for those entry keys that belong to a post of the site."""
     found: dict[str, KnownPost] = {}
-    wanted = sorted(set(keys))
+    whole = {schema.fold(key, schema.Name.most): key for key in keys}  # a long one is stored folded
+    wanted = sorted(whole)
     for start in range(0, len(wanted), _CHUNK):
         chunk = wanted[start : start + _CHUNK]
         query = (
@@ -69,7 +70,7 @@ def known(tx: Tx, site: str, keys: Iterable[str]) -> dict[str, KnownPost]:
             .join(_table, _columns.pk == _keys.post_pk)
             .where(_keys.site == site, _keys.key.in_(chunk))
         )
-        found |= {row.key: _known(row._mapping) for row in tx.execute(query)}
+        found |= {whole[row.key]: _known(row._mapping) for row in tx.execute(query)}
     return found
 
 

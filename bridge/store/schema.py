@@ -1,5 +1,6 @@
 """Every table, once. What is due, for whom and why is data: nothing else in the program remembers it."""
 
+import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +24,8 @@ from sqlalchemy import (
     false,
     text,
 )
+
+from bridge.model import MAX_ID_BYTES
 
 PENDING = text("state = 'pending'")
 """The condition of SQLite's partial indexes. PostgreSQL's have the same, in the migrations: said here it
@@ -59,6 +62,51 @@ class Json(TypeDecorator[Any]):
         return None if value is None else orjson.loads(value)
 
 
+class Folded(TypeDecorator[str]):
+    """Text that an index holds: what has more than `most` bytes is cut, and told apart by its hash.
+
+    A row of a PostgreSQL index has room for 2,704 bytes, and refuses what is longer. Folding happens where
+    values are bound, so that what is looked for is folded as what is stored was.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else fold(value, self.most)
+
+
+class Hashed(TypeDecorator[str]):
+    """Text of strangers that is only ever looked for, never read: kept as its SHA-256, in hex."""
+
+    impl = Text
+    cache_ok = True
+    most = 64
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else digest(value)
+
+
+def fold(text: str, most: int) -> str:
+    """Return a text of at most `most` bytes that stands for this one and no other."""
+    whole = text.encode(errors="surrogatepass")
+    if len(whole) <= most:
+        return text
+    kept = whole[: most - 72].decode(errors="ignore")  # room for the hash and its mark
+    return f"{kept}#sha256:{digest(text)}"
+
+
+def digest(text: str) -> str:
+    """Return a text's SHA-256, in hex."""
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+Id = Folded(MAX_ID_BYTES)  # never folded: what reads documents lets no longer one in
+Name = Folded(1_024)  # addresses and guids of the owner's own site, of whatever length
 RowId = BigInteger().with_variant(Integer, "sqlite")  # SQLite only numbers INTEGER keys by itself
 
 metadata = MetaData(
@@ -173,7 +221,7 @@ entry_keys = Table(
     "entry_keys",
     metadata,
     Column("site", ForeignKey("sites.key"), primary_key=True),
-    Column("key", Text, primary_key=True),  # guid:…, link:…, title:…, text:…
+    Column("key", Name, primary_key=True),  # guid:…, link:…, title:…, text:…
     Column("post_pk", ForeignKey("posts.pk"), nullable=False, index=True),
 )
 
@@ -225,7 +273,7 @@ pushes = Table(
 pictures = Table(
     "pictures",
     metadata,
-    Column("url", Text, primary_key=True),  # where the site has it, or the page that names it
+    Column("url", Name, primary_key=True),  # where the site has it, or the page that names it
     Column("state", String, nullable=False),  # good, bad
     Column("media_type", String),
     Column("width", Integer),
@@ -245,7 +293,7 @@ activities = Table(
     metadata,
     Column("pk", RowId, primary_key=True),
     Column("site", ForeignKey("sites.key"), nullable=False),
-    Column("uri", Text, nullable=False),
+    Column("uri", Id, nullable=False),
     Column("type", String, nullable=False),
     Column("object_uri", Text, nullable=False),
     Column("post_pk", ForeignKey("posts.pk"), index=True),
@@ -260,10 +308,10 @@ deliveries = Table(
     Column("id", RowId, primary_key=True),
     Column("activity_pk", ForeignKey("activities.pk"), nullable=False),
     Column("site", String, nullable=False),
-    Column("inbox", Text, nullable=False),
+    Column("inbox", Id, nullable=False),
     Column("host", String, nullable=False),
     Column("type", String, nullable=False),
-    Column("object_uri", Text, nullable=False),
+    Column("object_uri", Folded(512), nullable=False),
     Column("state", String, nullable=False, server_default="pending"),
     Column("lane", String, nullable=False, server_default="fast"),  # fast, slow, suspect
     Column("due_at", Moment, nullable=False),
@@ -302,7 +350,7 @@ followers = Table(
     metadata,
     Column("id", RowId, primary_key=True),
     Column("site", ForeignKey("sites.key"), nullable=False),
-    Column("actor_id", Text, nullable=False),
+    Column("actor_id", Id, nullable=False),
     Column("inbox", Text, nullable=False),
     Column("shared_inbox", Text),
     Column("host", String, nullable=False),  # of the inbox that is delivered to
@@ -316,7 +364,7 @@ followers = Table(
 remote_actors = Table(
     "remote_actors",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("type", String, nullable=False),
     Column("handle", String, nullable=False),
     Column("name", Text, nullable=False, server_default=""),
@@ -340,8 +388,8 @@ remote_actors = Table(
 remote_keys = Table(
     "remote_keys",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("actor_id", Text, index=True),
+    Column("id", Id, primary_key=True),
+    Column("actor_id", Id, index=True),
     Column("pem", Text),  # none: known to be missing until `retry_at`
     Column("error", Text),
     Column("fetched_at", Moment, nullable=False),
@@ -363,10 +411,11 @@ inbox = Table(
     Column("verified", Boolean, nullable=False),
     Column("request", Json, nullable=False),  # method, target, headers: what the signature covers
     Column("body", LargeBinary, nullable=False),
-    Column("state", String, nullable=False, server_default="pending"),  # pending, done, refused
+    Column("state", String, nullable=False, server_default="pending"),  # pending, done, refused, quarantined
     Column("due_at", Moment, nullable=False),
     Column("leased", Boolean, nullable=False, server_default=false()),
-    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),  # other servers asked in vain
+    Column("failures", Integer, nullable=False, server_default=text("0")),  # of ours to let it take effect
     Column("received_at", Moment, nullable=False),
     Column("settled_at", Moment),
     Column("reason", Text),
@@ -377,14 +426,14 @@ inbox = Table(
 seen = Table(
     "seen",
     metadata,
-    Column("activity_id", Text, primary_key=True),
+    Column("activity_id", Hashed, primary_key=True),
     Column("seen_at", Moment, nullable=False, index=True),
 )
 
 undone = Table(
     "undone",
     metadata,
-    Column("key", Text, primary_key=True),  # an activity id: its Undo came first, or came already
+    Column("key", Hashed, primary_key=True),  # an activity id: its Undo came first, or came already
     Column("undone_at", Moment, nullable=False, index=True),
 )
 
@@ -395,9 +444,10 @@ interactions = Table(
     Column("site", ForeignKey("sites.key"), nullable=False),
     Column("post_pk", ForeignKey("posts.pk")),
     Column("kind", String, nullable=False),  # reply, like, boost, quote, listing
-    Column("actor_id", Text, nullable=False, index=True),
+    Column("actor_id", Id, nullable=False, index=True),
     Column("object_key", Text, nullable=False),  # see NewInteraction
-    Column("activity_id", Text, index=True),
+    Column("object_hash", Hashed, nullable=False),  # of `object_key`, which is too long for an index
+    Column("activity_id", Id, index=True),
     Column("in_reply_to", Text),
     Column("content", Text),  # sanitised HTML
     Column("emoji", String),
@@ -406,7 +456,7 @@ interactions = Table(
     Column("public", Boolean, nullable=False),
     Column("published_at", Moment),
     Column("received_at", Moment, nullable=False),
-    UniqueConstraint("kind", "actor_id", "object_key"),
+    UniqueConstraint("kind", "object_hash", "actor_id"),
     Index("ix_interactions_post", "post_pk", "kind"),
 )
 

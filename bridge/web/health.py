@@ -5,7 +5,7 @@ from datetime import timedelta
 from flask import Blueprint, Response
 
 from bridge.services import Services
-from bridge.store import identity
+from bridge.store import identity, inbox
 from bridge.web.answers import data, error
 
 WORKER_SILENT = timedelta(seconds=90)
@@ -27,9 +27,12 @@ def blueprint(services: Services) -> Blueprint:
     def ready() -> Response:
         with services.store.read() as tx:
             beat_at = identity.heartbeats(tx).get("worker")
+            stuck_since = inbox.stuck_since(tx, now=services.now())
         if beat_at is None or services.now() - beat_at > WORKER_SILENT:
             since = f"since {beat_at:%Y-%m-%d %H:%M:%S} UTC" if beat_at else "yet"
             return error(503, f"The web process answers, but no worker was heard of {since}.")
+        if stuck_since is not None:
+            return error(503, f"What arrived at {stuck_since:%Y-%m-%d %H:%M:%S} UTC still has no effect.")
         return data({"status": "ready"}, _JSON, cache=_NEVER)
 
     return routes

@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 from urllib.parse import SplitResult, urlsplit
 
 from bridge.errors import BadUrl, SignatureError
-from bridge.model import Scheme
+from bridge.model import MAX_ID_BYTES, Scheme
 
 MAX_HEADER_LENGTH = 8 * 1024
-MAX_KEY_ID_LENGTH = 2 * 1024
 
 # Printable ASCII without what no URL contains unescaped: a key id is fetched exactly as it is written.
 _URL_CHARACTERS = re.compile(r"""[^\x00-\x20\x7f-\U0010ffff"<>\\^`{|}]+""")
@@ -100,7 +99,7 @@ def read_signature_header(request: SignedRequest, name: str) -> str:
 
 def require_key_id(text: str) -> str:
     """Return a key id that can be fetched as a URL; raise `SignatureError` for any other."""
-    if len(text) > MAX_KEY_ID_LENGTH or _split_http_url(text) is None:
+    if len(text.encode(errors="replace")) > MAX_ID_BYTES or _split_http_url(text) is None:
         raise SignatureError("The keyId has to be the https URL of a public key, without user information.")
     return text
 

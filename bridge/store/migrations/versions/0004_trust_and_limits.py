@@ -3,9 +3,59 @@
 One function for each part, so that a reader finds a column's reason beside it.
 """
 
+from collections.abc import Callable
+
+import sqlalchemy as sa
+from alembic import op
+
+from bridge.store.schema import digest, fold
+
 revision = "0004"
 down_revision = "0003"
 
 
 def upgrade() -> None:
     """Bring a database of 0003 to 0004."""
+    _indexes_that_hold_their_columns()
+    _arrivals_that_are_set_aside()
+
+
+def _indexes_that_hold_their_columns() -> None:
+    """A row of a PostgreSQL index has 2,704 bytes; two ids of strangers have 4,096."""
+    with op.batch_alter_table("interactions") as batch_op:
+        batch_op.add_column(sa.Column("object_hash", sa.Text(), nullable=True))
+        batch_op.drop_constraint("uq_interactions_kind_actor_id_object_key", type_="unique")
+    _fill("interactions", "id", "object_key", "object_hash", digest)
+    with op.batch_alter_table("interactions") as batch_op:
+        batch_op.alter_column("object_hash", existing_type=sa.Text(), nullable=False)
+        batch_op.create_unique_constraint(
+            batch_op.f("uq_interactions_kind_object_hash_actor_id"), ["kind", "object_hash", "actor_id"]
+        )
+    _fill("seen", "activity_id", "activity_id", "activity_id", digest)
+    _fill("undone", "key", "key", "key", digest)
+    _fill("entry_keys", "key", "key", "key", lambda key: fold(key, 1_024), at_least=1_024)
+    _fill("pictures", "url", "url", "url", lambda url: fold(url, 1_024), at_least=1_024)
+    _fill("deliveries", "id", "object_uri", "object_uri", lambda uri: fold(uri, 512), at_least=512)
+
+
+def _fill(
+    table: str, key: str, source: str, target: str, make: Callable[[str], str], *, at_least: int = 0
+) -> None:
+    """Write `make(source)` into `target` of the rows whose `source` may have `at_least` bytes."""
+    connection = op.get_bind()
+    rows = sa.table(table, *(sa.column(name) for name in {key, source, target}))
+    # A character has four bytes at most.
+    long = sa.select(rows.c[key]).where(sa.func.length(rows.c[source]) * 4 >= at_least)
+    change = rows.update().where(rows.c[key] == sa.bindparam("row")).values({target: sa.bindparam("made")})
+    # Read to the end first: a scan of an index that is written to meets what was written.
+    keys = connection.scalars(long).all()
+    for start in range(0, len(keys), 500):
+        some = keys[start : start + 500]
+        found = connection.execute(sa.select(rows.c[key], rows.c[source]).where(rows.c[key].in_(some)))
+        connection.execute(change, [{"row": row[0], "made": make(row[1])} for row in found.all()])
+
+
+def _arrivals_that_are_set_aside() -> None:
+    """How often what an arrival wants failed for a fault of ours: another count than asking in vain."""
+    with op.batch_alter_table("inbox") as batch_op:
+        batch_op.add_column(sa.Column("failures", sa.Integer(), server_default=sa.text("0"), nullable=False))
