@@ -7,7 +7,8 @@ server that hangs costs one slot and delays no one else.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Protocol, TypeVar
 
 from bridge.errors import StoreUnavailable
@@ -25,6 +26,12 @@ PAUSE = 1.0
 
 GRACE = 4.0
 """Seconds that what is under way gets to finish after a stop."""
+
+REPORT: ContextVar[Callable[[float], None]] = ContextVar("REPORT", default=lambda _age: None)
+"""Is told, of the pump that runs in this context, for how many seconds its oldest item is under way.
+
+A pump that always has work never returns: that it gets on is seen by this alone.
+"""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -58,6 +65,7 @@ async def pump(
     running: set[asyncio.Task[Result]] = set()
     handled = idle = 0
     deadline: float | None = None
+    under_way: dict[object, float] = {}  # when each began, oldest first
     try:
         while True:
             if stop.is_set():
@@ -66,7 +74,7 @@ async def pump(
             found: Sequence[Item] = ()
             if not stop.is_set() and idle == 0 and len(running) < slots and not results:
                 found = await _claimed(claim, slots - len(running), alone=not running)
-                running |= {asyncio.ensure_future(handle(item)) for item in found}
+                running |= {asyncio.ensure_future(_timed(handle, item, under_way)) for item in found}
                 idle = 0 if found else IDLE_TICKS
             if not running and not results:
                 return handled
@@ -77,9 +85,27 @@ async def pump(
             results += _results(finished)
             if results and await _is_settled(settle, results, stop, pause):
                 results = []
+            if not results:
+                REPORT.get()(_age(under_way))
     finally:
         if running:
             await asyncio.wait(running)
+
+
+async def _timed(
+    handle: Callable[[Item], Awaitable[Result]], item: Item, under_way: dict[object, float]
+) -> Result:
+    mark = object()
+    under_way[mark] = asyncio.get_running_loop().time()
+    try:
+        return await handle(item)
+    finally:
+        del under_way[mark]
+
+
+def _age(under_way: Mapping[object, float]) -> float:
+    now = asyncio.get_running_loop().time()
+    return now - next(iter(under_way.values()), now)
 
 
 async def _claimed(claim: Callable[[int], Sequence[Item]], room: int, *, alone: bool) -> Sequence[Item]:

@@ -1,38 +1,48 @@
 """The worker: which pump ticks when, and a clean stop [the only home of APScheduler].
 
-*What* is due is data in our tables; the scheduler only says how often somebody looks.
+*What* is due is data in our tables; the scheduler only says how often somebody looks. It goes by a clock that
+is never set; what a job finished last is kept, and a worker in which one stands still ends itself.
 """
 
 import asyncio
 import logging
 import os
 import signal
+import socket
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.base import BaseTrigger
 
 from bridge.absence import PageAsker
 from bridge.addresses import Reach
+from bridge.clock import SteadyClock, SteadyZone, passed
 from bridge.deliver import Deliverer
 from bridge.errors import StoreUnavailable
 from bridge.fetch import Fetcher
 from bridge.lookat import tidy_pictures
 from bridge.net import Client
 from bridge.poll import Poller
+from bridge.progress import Progress, Standing, to_detail
 from bridge.publish import announce_profile
+from bridge.pump import REPORT
 from bridge.receive import Receiver, Registrar
 from bridge.secondlook import SecondLooker
 from bridge.services import Services
 from bridge.store import deliveries, identity, inbox, remote, subscriptions
 from bridge.subscribe import Subscriber
+from bridge.timekeeper import Timekeeper
+from bridge.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
 TICK, SHORT_TICK = timedelta(seconds=0.5), timedelta(seconds=0.1)
 STANDS_STILL = 1.0  # seconds after which a changed file is taken to be written whole
 HEARTBEAT = timedelta(seconds=30)
+FORGOTTEN_BEATS = timedelta(days=1)
 HOUSEKEEPING = timedelta(hours=6)
 KEEP_DELIVERIES = timedelta(days=60)
 KEEP_STRANGERS = timedelta(days=30)
@@ -47,10 +57,18 @@ class Worker:
     """One worker process: its client, its pumps and the jobs under way."""
 
     def __init__(
-        self, services: Services, client: Client, stop: asyncio.Event, *, at_home: Client | None = None
+        self,
+        services: Services,
+        client: Client,
+        stop: asyncio.Event,
+        *,
+        at_home: Client | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self._services = services
         self._stop = stop
+        self._progress = progress or Progress()
+        self._standing: set[str] = set()  # the jobs that were said to stand
         self._under_way: set[asyncio.Task[object]] = set()
         self._failing: dict[str, str] = {}  # job → its last failure
         self._resume_at = 0.0  # no job begins before: the database is away
@@ -66,23 +84,29 @@ class Worker:
     def schedule(self, scheduler: AsyncIOScheduler) -> None:
         """Say which pump ticks when."""
         deliver, stop = self._deliverer, self._stop
-        jobs: list[tuple[str, Job, timedelta]] = [
-            ("receive", lambda: self._receiver.run(stop), TICK),
-            ("deliver", lambda: deliver.run(deliveries.FAST, stop), SHORT_TICK),
-            ("deliver to slow servers", lambda: deliver.run(deliveries.SLOW, stop), TICK),
-            ("deliver what killed a worker", lambda: deliver.run(deliveries.SUSPECT, stop), TICK * 4),
-            ("look at actors", lambda: self._registrar.run(stop), TICK * 4),
-            ("poll", lambda: self._poller.run(stop), TICK),
-            ("take what hubs push", lambda: self._subscriber.take_pushes(stop), TICK),
-            ("ask hubs", lambda: self._subscriber.run(stop), TICK * 4),
-            ("watch folders", self._watch, self._services.config.polling.folder_interval),
-            ("publish what is due", self._in_thread(self._poller.publish_due), TICK * 2),
-            ("ask missing pages", lambda: self._asker.run(stop), TICK * 20),
-            ("look at pictures again", lambda: self._looker.run(stop), TICK * 20),
-            ("heartbeat", self._in_thread(self._beat), HEARTBEAT),
-            ("housekeeping", self._in_thread(self._keep_house), HOUSEKEEPING),
+        jobs: list[tuple[str, Job, timedelta, timedelta]] = [
+            ("receive", lambda: self._receiver.run(stop), TICK, _minutes(5)),
+            ("deliver", lambda: deliver.run(deliveries.FAST, stop), SHORT_TICK, _minutes(3)),
+            ("deliver to slow servers", lambda: deliver.run(deliveries.SLOW, stop), TICK, _minutes(3)),
+            (
+                "deliver what killed a worker",
+                lambda: deliver.run(deliveries.SUSPECT, stop),
+                TICK * 4,
+                _minutes(3),
+            ),
+            ("look at actors", lambda: self._registrar.run(stop), TICK * 4, _minutes(5)),
+            ("poll", lambda: self._poller.run(stop), TICK, _minutes(15)),
+            ("take what hubs push", lambda: self._subscriber.take_pushes(stop), TICK, _minutes(15)),
+            ("ask hubs", lambda: self._subscriber.run(stop), TICK * 4, _minutes(5)),
+            ("watch folders", self._watch, self._services.config.polling.folder_interval, _minutes(10)),
+            ("publish what is due", self._in_thread(self._poller.publish_due), TICK * 2, _minutes(5)),
+            ("ask missing pages", lambda: self._asker.run(stop), TICK * 20, _minutes(5)),
+            ("look at pictures again", lambda: self._looker.run(stop), TICK * 20, _minutes(10)),
+            ("heartbeat", self._in_thread(self.beat), HEARTBEAT, _minutes(3)),
+            ("housekeeping", self._in_thread(self._keep_house), HOUSEKEEPING, _minutes(60)),
         ]
-        for name, job, every in jobs:
+        for name, job, every, limit in jobs:
+            self._progress.expect(name, every=every, limit=limit)
             self._add(scheduler, name, job, every)
 
     async def finish(self) -> None:
@@ -93,11 +117,9 @@ class Worker:
     def _add(self, scheduler: AsyncIOScheduler, name: str, job: Job, every: timedelta) -> None:
         scheduler.add_job(
             self._run,
-            "interval",
+            Every(every),
             args=(name, job),
             id=name,
-            seconds=every.total_seconds(),
-            next_run_time=self._services.now(),
             max_instances=1,
             coalesce=True,
             misfire_grace_time=None,
@@ -106,7 +128,9 @@ class Worker:
     async def _run(self, name: str, job: Job) -> None:
         """Run a job; its failure is logged and does not end the worker."""
         if self._stop.is_set() or time.monotonic() < self._resume_at:
+            self._progress.finished(name)
             return
+        REPORT.set(lambda age: self._progress.finished(name, begun=passed() - age))
         task: asyncio.Task[object] = asyncio.ensure_future(_as_coroutine(job))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
@@ -114,9 +138,12 @@ class Worker:
             await asyncio.shield(task)
         except StoreUnavailable:  # the store has logged it
             self._resume_at = time.monotonic() + PAUSE_WITHOUT_STORE
+            self._progress.finished(name)
         except Exception as error:
+            self._progress.failed(name, f"{type(error).__name__}: {error}"[:200])
             self._complain(name, error)
         else:
+            self._progress.finished(name)
             if self._failing.pop(name, None):
                 log.info("The job “%s” works again", name)
 
@@ -149,9 +176,25 @@ class Worker:
             await asyncio.sleep(STANDS_STILL)
             await asyncio.to_thread(self._poller.watch)
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
+        """Say that we live, and which of our jobs stand still."""
+        now = self._services.now()
+        standing = self._progress.standing(now=now)
+        self._tell(standing)
+        detail = to_detail({"pid": os.getpid()}, standing)
         with self._services.store.write() as tx:
-            identity.beat(tx, "worker", f"pid {os.getpid()}", now=self._services.now())
+            identity.beat(tx, worker_name(self._services), detail, now=now)
+            identity.forget_beats(tx, before=now - FORGOTTEN_BEATS)
+
+    def _tell(self, standing: list[Standing]) -> None:
+        """Log once which jobs stand, and once that they go on."""
+        jobs = {one.job for one in standing}
+        for one in standing:
+            if one.job not in self._standing:
+                log.error("Something is wrong: %s", one)
+        for job in self._standing - jobs:
+            log.warning("The job “%s” goes on", job)
+        self._standing = jobs
 
     def _keep_house(self) -> None:
         now = self._services.now()
@@ -162,26 +205,63 @@ class Worker:
         tidy_pictures(self._services, now=now)
 
 
+class Every(BaseTrigger):  # type: ignore[misc]  # APScheduler is untyped
+    """Fires at once and then every so often; what was missed is not made up for."""
+
+    def __init__(self, every: timedelta) -> None:
+        self._every = every
+
+    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime:
+        """Return when to fire after `previous`, by the scheduler's clock."""
+        if previous is None:
+            return now
+        again = previous + self._every
+        return again if again > now else now + self._every
+
+
 async def work(services: Services) -> None:
     """Poll, receive and deliver until SIGTERM or Ctrl-C; what is under way is finished or given back."""
-    stop = stop_on_signals()
-    slots = services.config.delivery.concurrency + FETCH_SLOTS
+    stop, loop = stop_on_signals(), asyncio.get_running_loop()
+    clock = SteadyClock(services.now)
+    timekeeper = Timekeeper(services.store, clock, name=worker_name(services))
+    services = replace(services, now=clock.now)
+    if not await timekeeper.begin(stop):
+        return
+    progress, slots = Progress(), services.config.delivery.concurrency + FETCH_SLOTS
+    watchdog = Watchdog(
+        progress, lambda: loop.call_soon_threadsafe(stop.set), grace=STOP_SECONDS, now=services.now
+    )
     async with (
         Client(services.user_agent, services.reach, slots=slots, now=services.now) as client,
         Client(services.user_agent, Reach(private=True), now=services.now) as at_home,
     ):
-        worker = Worker(services, client, stop, at_home=at_home)
+        worker = Worker(services, client, stop, at_home=at_home, progress=progress)
         worker.take_over()
-        scheduler = AsyncIOScheduler(timezone=UTC)
+        scheduler = AsyncIOScheduler(timezone=SteadyZone())
         worker.schedule(scheduler)
         scheduler.start()
+        watchdog.start()
+        time_is_kept = asyncio.ensure_future(timekeeper.run(stop, worker.beat))
         log.info("The worker is at work for %s", services.config.base_url)
         await stop.wait()
         log.info("Stopping: finishing what is under way.")
         scheduler.pause()
         await worker.finish()
+        await time_is_kept
         scheduler.shutdown(wait=False)
+    watchdog.close()
     log.info("The worker has stopped.")
+
+
+def worker_name(services: Services) -> str:
+    """Return what this worker's heartbeats are known by: of an embedded database there is one."""
+    if services.store.is_sqlite:
+        return identity.WORKER
+    return f"{identity.WORKER} {socket.gethostname()}:{os.getpid()}"
+
+
+def _minutes(number: float) -> timedelta:
+    return timedelta(minutes=number)
 
 
 def stop_on_signals() -> asyncio.Event:

@@ -17,12 +17,12 @@ LAYERS = (
     {"absence", "compose", "deliver", "drafting", "effects", "fetch", "folders", "holding", "incoming",
      "lookat", "mentions", "pictured", "poll", "preview", "preview_page", "profile", "publish", "reading",
      "receive", "secondlook", "stamps", "subscribe"},
-    {"identity", "keyring", "pump", "services"},
+    {"identity", "keyring", "pump", "services", "timekeeper", "watchdog"},
     {"changes", "entrykeys", "lint", "matching"},
     {"net", "sources", "store"},
     {"unchanged"},
-    {"activitypub", "addresses", "hooks", "pictures", "retry", "unpack", "websub"},
-    {"config", "errors", "generated", "lifeline", "model"},
+    {"activitypub", "addresses", "hooks", "pictures", "progress", "retry", "unpack", "websub"},
+    {"clock", "config", "errors", "generated", "lifeline", "model"},
 )  # fmt: skip
 
 # Whom a part must not even reach through others.

@@ -107,7 +107,7 @@ def test_after_a_stop_no_job_begins(lab: Lab) -> None:
 def test_the_worker_is_heard_of_while_it_lives(lab: Lab, worker: Worker) -> None:
     ready = f"{lab.services.config.base_url}/readyz"
     assert lab.bridge.get(ready)[0] == 503
-    worker._beat()
+    worker.beat()
     assert lab.bridge.get(ready)[0] == 200
     lab.wait(minutes=2)
     assert lab.bridge.get(ready)[0] == 503

@@ -10,6 +10,7 @@ import click
 from bridge import lint
 from bridge.cli.output import ago, print_json, print_table, say
 from bridge.cli.settings import Settings
+from bridge.progress import WORKER_SILENT, from_detail
 from bridge.services import Services
 from bridge.store import (
     deliveries,
@@ -24,6 +25,7 @@ from bridge.store import (
     sources,
     subscriptions,
 )
+from bridge.store.identity import Beat
 from bridge.store.subscriptions import Subscription
 
 MEGABYTE = 1_000_000
@@ -48,7 +50,7 @@ def _gather(services: Services) -> dict[str, Any]:
         scheduled, next_post_at = posts.to_come(tx)
         return {
             "base_url": services.config.base_url,
-            "worker_seen_at": identity.heartbeats(tx).get("worker"),
+            **_about_workers(identity.workers(tx), services.now()),
             "sites": [
                 {
                     "site": key,
@@ -76,6 +78,14 @@ def _gather(services: Services) -> dict[str, Any]:
             "interactions": interactions.totals(tx),
             "free_bytes": shutil.disk_usage(services.config.data).free,
         }
+
+
+def _about_workers(beats: list[Beat], now: datetime) -> dict[str, Any]:
+    seen = beats[0].beat_at if beats else None
+    lately = [beat for beat in beats if abs(now - beat.beat_at) <= WORKER_SILENT]
+    standing = [one for beat in lately for one in from_detail(beat.detail)]
+    told = [{"job": one.job, "since": one.since, "why": one.why} for one in standing]
+    return {"worker_seen_at": seen, "standing_jobs": told}
 
 
 def _about(one: Subscription) -> dict[str, Any]:
@@ -119,6 +129,9 @@ def _print_waiting(found: dict[str, Any]) -> None:
 
 
 def _print_trouble(found: dict[str, Any]) -> None:
+    for job in found["standing_jobs"]:
+        why = f": {job['why']}" if job["why"] else ""
+        say(f"✗ The job “{job['job']}” stands since {job['since']:%d %b %H:%M} UTC{why}", style="red")
     if found["free_bytes"] < LITTLE_ROOM:
         free = found["free_bytes"] / MEGABYTE
         say(f"✗ Only {free:.0f} MB are free on the disk of the data folder: make room.", style="red")

@@ -11,7 +11,7 @@ import click
 from bridge import __version__
 from bridge.cli.settings import Settings
 from bridge.errors import BridgeError
-from bridge.lifeline import end_with
+from bridge.lifeline import end_with, keep_pulse
 
 COMMANDS = {
     "Start it": {
@@ -92,8 +92,9 @@ class Manual(click.Group):
 @click.option("--resolve", multiple=True, hidden=True)
 @click.option("--ca-file", hidden=True)
 @click.option("--ends-with", type=int, hidden=True, help="The process that started this one.")
+@click.option("--pulse", type=int, hidden=True, help="The pipe in which it hears that this one lives.")
 @click.pass_context
-def cli(ctx: click.Context, /, ends_with: int | None, **options: Any) -> None:
+def cli(ctx: click.Context, /, ends_with: int | None, pulse: int | None, **options: Any) -> None:
     """Turn a website into an account that people follow from Mastodon, Threads, Misskey or Pixelfed.
 
     A site is what people follow; its sources are where its posts come from: a feed (RSS, Atom, JSON Feed),
@@ -111,6 +112,8 @@ def cli(ctx: click.Context, /, ends_with: int | None, **options: Any) -> None:
     _log_to_stderr(verbose=ctx.obj.verbose)
     if ends_with is not None:
         end_with(ends_with)
+    if pulse is not None:
+        keep_pulse(pulse)
 
 
 def main() -> None:

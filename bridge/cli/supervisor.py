@@ -1,4 +1,4 @@
-"""Keeps child processes running: one that dies is started again, and all stop together.
+"""Keeps child processes running: one that dies or stands still is started again, and all stop together.
 
 They do when we are killed, too: see `lifeline`.
 """
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 STOP_SECONDS = 7.5  # then they are killed; containers give ten
 LOOK_EVERY = 0.2
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+SILENT = 60.0  # seconds without a sign of life, after which a child is killed: it hangs as a whole
 STEADY = 30.0  # seconds a child has to live for its next death to count as the first
 
 
@@ -35,7 +36,9 @@ class Child:
     name: str
     arguments: Sequence[str]
     process: subprocess.Popen[bytes]
+    pulse: int  # the pipe in which it says that it lives
     started_at: float
+    silent: float | None = None  # seconds since its last sign of life; `None` before the first
     pause: float = FIRST_PAUSE
     restart_at: float | None = None
 
@@ -51,7 +54,8 @@ def supervise(commands: Mapping[str, Sequence[str]]) -> None:
     """Run `bridge` with each of these argument lists until SIGTERM or Ctrl-C."""
     stopping = _stop_flag()
     children = [
-        Child(name, arguments, _start(arguments), time.monotonic()) for name, arguments in commands.items()
+        Child(name, arguments, *_start_with_pulse(arguments), time.monotonic())
+        for name, arguments in commands.items()
     ]
     while not stopping:
         for child in children:
@@ -64,23 +68,53 @@ def _look_after(child: Child) -> None:
     now = time.monotonic()
     if child.restart_at is not None:
         if now >= child.restart_at:
-            child.process, child.started_at, child.restart_at = _start(child.arguments), now, None
+            child.process, child.pulse = _start_with_pulse(child.arguments)
+            child.started_at, child.restart_at, child.silent = now, None, None
         return
+    if is_silent(child):
+        log.error("The %s process gave no sign of life for %d s: killing it.", child.name, SILENT)
+        child.process.kill()
+        child.process.wait()
     if child.process.poll() is None:
         return
     if now - child.started_at > STEADY:
         child.pause = FIRST_PAUSE
     log.error("The %s process ended with code %s; starting it again.", child.name, child.process.returncode)
+    os.close(child.pulse)
     child.restart_at = now + child.pause
     child.pause = min(child.pause * 2, LONGEST_PAUSE)
 
 
-def _start(arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+def is_silent(child: Child) -> bool:
+    """Look for a child's sign of life; say whether it hangs.
+
+    Counted in our own looks: time in which we stood still ourselves (a laptop's sleep) proves nothing.
+    """
+    try:
+        if os.read(child.pulse, 4096):
+            child.silent = 0.0
+    except BlockingIOError:
+        if child.silent is not None:
+            child.silent += LOOK_EVERY
+    return child.silent is not None and child.silent >= SILENT
+
+
+def _start_with_pulse(arguments: Sequence[str]) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a child; return it and the pipe in which it says that it lives."""
+    ours, theirs = os.pipe()
+    os.set_blocking(ours, False)
+    try:
+        return _start(["--pulse", str(theirs), *arguments], pass_on=(theirs,)), ours
+    finally:
+        os.close(theirs)
+
+
+def _start(arguments: Sequence[str], *, pass_on: Sequence[int] = ()) -> subprocess.Popen[bytes]:
     # A group of its own: Ctrl-C in a terminal reaches only us, and we stop them in order.
     command = [sys.executable, "-m", "bridge", "--ends-with", str(os.getpid()), *arguments]
     # Two arenas are enough for our few threads; glibc's default keeps memory of every burst in eight a core.
     environment = {"MALLOC_ARENA_MAX": "2", **os.environ}
-    return subprocess.Popen(command, start_new_session=True, env=environment)  # noqa: S603  our own program
+    return subprocess.Popen(command, start_new_session=True, env=environment, pass_fds=pass_on)  # noqa: S603  our own program
 
 
 def _stop_flag() -> list[int]:

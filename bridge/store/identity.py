@@ -1,9 +1,10 @@
 """Who we are on the fediverse: base URL, sites, handles and keys, written at the first run and then fixed."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Integer, Text, cast, func, select, update
+from sqlalchemy import Integer, Text, cast, delete, func, or_, select, update
 
 from bridge.store import schema
 from bridge.store.engine import Tx
@@ -11,6 +12,18 @@ from bridge.store.upsert import insert_into, insert_new, upsert
 
 INSTANCE = ""
 """The owner of the instance actor's keys."""
+
+WORKER = "worker"
+"""The role of the one worker there is; where there may be several, each adds its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The last word of a process: when it was, and what it said of itself (see `progress`)."""
+
+    role: str
+    beat_at: datetime
+    detail: str
 
 
 def base_url(tx: Tx) -> str | None:
@@ -94,3 +107,16 @@ def beat(tx: Tx, role: str, detail: str, *, now: datetime) -> None:
 def heartbeats(tx: Tx) -> dict[str, datetime]:
     """Return role → when it was last known to be alive."""
     return {row.role: row.beat_at for row in tx.execute(select(schema.heartbeats))}
+
+
+def workers(tx: Tx) -> list[Beat]:
+    """Return the last word of each worker, newest first; there may be many with PostgreSQL."""
+    columns = schema.heartbeats.c
+    ours = or_(columns.role == WORKER, columns.role.startswith(f"{WORKER} "))
+    query = select(columns.role, columns.beat_at, columns.detail).where(ours)
+    return [Beat(*row) for row in tx.execute(query.order_by(columns.beat_at.desc()))]
+
+
+def forget_beats(tx: Tx, *, before: datetime) -> None:
+    """Forget processes that were last heard of long ago."""
+    tx.execute(delete(schema.heartbeats).where(schema.heartbeats.c.beat_at < before))
