@@ -12,7 +12,7 @@ from bridge.net import Client
 from bridge.publish import delete_post
 from bridge.pump import Stop, pump
 from bridge.services import Services
-from bridge.store import Tx, absences, holds, posts
+from bridge.store import Tx, absences, holds
 from bridge.store.absences import Absence
 from bridge.store.holds import NewHold
 
@@ -107,7 +107,7 @@ class PageAsker:
         return now + CHECK_PAUSE
 
     def _is_seen(self, absence: Absence) -> bool:
-        return absence.post.state in posts.VISIBLE
+        return absence.post.state.is_public
 
     def _are_many(self, tx: Tx, absence: Absence, now: datetime) -> bool:
         return absences.deleted_lately(tx, absence.source_id, since=now - A_DAY) >= MOST_GONE

@@ -36,10 +36,6 @@ GONE_AFTER, GONE_SPAN = 3, timedelta(hours=24)  # that many 404s over that long 
 CHECK_PAUSE = timedelta(hours=12)
 
 
-_SHOWN = (PostState.PUBLISHED, PostState.BASELINE)
-_ALIVE = (*_SHOWN, PostState.SCHEDULED, PostState.HELD)
-
-
 class Reason(StrEnum):
     """Why something is held, as the owner reads it."""
 
@@ -157,12 +153,12 @@ def _judge_one(
     if place in match.twins or not entry.wanted or (post and not post.here):
         return None
     names = match.names(place)
-    if post is None or post.state is PostState.DELETED:
+    if post is None or post.state.may_return:
         # Mastodon refuses a deleted id for ever: what comes back is the next generation.
         generation = post.generation + 1 if post else 1
         start = _start(entry, policy, baseline=baseline, now=now)
         return _created(entry, names, match, generation, start) if names else None
-    if post.state in (PostState.WITHDRAWN, PostState.IGNORED):
+    if post.state.is_refused:
         return None
     return _edited(entry, names, match, post, now)
 
@@ -277,13 +273,13 @@ def _gone(entries: Sequence[Entry], ours: Sequence[Known], match: Match, policy:
     """
     unwanted = [post for place, post in match.posts.items() if not entries[place].wanted]
     absent = [post for post in ours if entries and post.here and post.ref not in match.taken]
-    deleted = [post for post in (*unwanted, *(absent if policy.is_folder else ())) if post.state in _ALIVE]
-    shown = {post.ref for post in deleted if post.state in _SHOWN}
+    deleted = [post for post in (*unwanted, *(absent if policy.is_folder else ())) if post.state.is_alive]
+    shown = {post.ref for post in deleted if post.state.is_public}
     many = len(shown) > max(MOST_GONE, (len(absent) + len(match.posts)) * MOST_GONE_SHARE)
     for post in deleted:
         yield Gone(post.ref, certain=True, held=Reason.GONE if many and post.ref in shown else None)
     if not policy.is_folder:
-        yield from _missing(entries, [post for post in absent if post.state in _ALIVE])
+        yield from _missing(entries, [post for post in absent if post.state.is_alive])
 
 
 def _missing(entries: Sequence[Entry], absent: Sequence[Known]) -> Iterable[Gone]:

@@ -23,8 +23,6 @@ log = logging.getLogger(__name__)
 
 _MOST_WAITING = 40  # scheduled and held changes of one poll whose pictures are looked at
 
-_ALIVE = (PostState.PUBLISHED, PostState.BASELINE, PostState.SCHEDULED, PostState.HELD)
-
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -115,7 +113,7 @@ def _fallen_off(
     """
     oldest = changes.oldest_date(harvest.entries)
     vanished = [rows[one.ref] for one in found.gone if not one.certain]
-    missing = [one.pk for one in vanished if one.missing_since is None and one.state in posts.VISIBLE]
+    missing = [one.pk for one in vanished if one.missing_since is None and one.state.is_public]
     with services.store.read() as tx:
         dates = posts.written_at(tx, missing)
     return {pk for pk, date in dates.items() if oldest and date and date < oldest}
@@ -211,7 +209,7 @@ def _policy(services: Services, source: Source) -> Policy:
 def _refuse_strangers(
     source: Source, harvest: Harvest, known: Mapping[str, Known], ours: list[KnownPost]
 ) -> None:
-    alive = [post for post in ours if post.state in _ALIVE]
+    alive = [post for post in ours if post.state.is_alive]
     if alive and not harvest.entries:
         what = "the folder" if source.kind == "folder" else "the feed"
         raise SourceError(

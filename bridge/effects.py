@@ -48,8 +48,10 @@ def concerns_us(tx: Tx, services: Services, activity: Activity) -> bool:
     if activity.type == "Create":
         parts = _reply_parts(activity)
         return parts is not None and _thread_of(tx, services, parts.in_reply_to) is not None
-    uri = activity.object_id
-    return site_of(services, uri) is not None or post_of(services, uri) is not None
+    where = post_of(services, activity.object_id)
+    if where is not None:
+        return posts.public_row_of(tx, *where) is not None
+    return site_of(services, activity.object_id) is not None
 
 
 # ── following ─────────────────────────────────────────────────────────────────────────────────────
@@ -184,7 +186,7 @@ _KINDS = {"Like": LIKE, "EmojiReact": LIKE, "Announce": BOOST}
 def _react(tx: Tx, services: Services, incoming: Incoming) -> str:
     activity = incoming.activity
     where = post_of(services, activity.object_id)
-    pk = posts.row_of(tx, *where) if where else None
+    pk = posts.public_row_of(tx, *where) if where else None
     if where is None or pk is None or activity.object_id is None:
         return "not about a post of ours"
     if activity.id and inbox.was_undone(tx, undo_key(incoming.signer, activity.id)):
@@ -245,7 +247,7 @@ def _thread_of(tx: Tx, services: Services, parent: str | None) -> tuple[str, int
     """Return (site, post's row) of the thread a reply belongs to: under a post or under a stored reply."""
     where = post_of(services, parent)
     if where is not None:
-        pk = posts.row_of(tx, *where)
+        pk = posts.public_row_of(tx, *where)
         return (where[0], pk) if pk is not None else None
     return interactions.post_of_reply(tx, parent) if parent else None
 

@@ -37,6 +37,7 @@ def establish(store: Store, config: Config, *, now: datetime, generators: Genera
         for key in wanted.keys() - identity.handles(tx).keys():
             identity.add_site(tx, key, wanted[key], now=now)
         _add_missing_keys(tx, [identity.INSTANCE, *wanted], generators, now=now)
+        identity.ensure_id_secret(tx, now=now)
         known = identity.handles(tx)
     _write_marker(config.data, config.base_url, known)
 

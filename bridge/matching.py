@@ -79,7 +79,7 @@ class Match:
         holder, own = self.known.get(key), self.posts.get(place)
         if key in self.shared:
             return False
-        return holder is None or holder.state is PostState.DELETED or (own and own.ref) == holder.ref
+        return holder is None or holder.state.may_return or (own and own.ref) == holder.ref
 
     def claim(self, place: int, post: Known | None) -> bool:
         """Let an entry have a post that no other has."""

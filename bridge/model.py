@@ -140,7 +140,7 @@ class Harvest:
 
 
 class PostState(StrEnum):
-    """Where a post stands towards followers."""
+    """Where a post stands towards followers, and what follows from that: asked here and nowhere else."""
 
     BASELINE = "baseline"  # was there before us: served, may be pinned, never delivered
     PUBLISHED = "published"  # delivered by us
@@ -149,6 +149,36 @@ class PostState(StrEnum):
     IGNORED = "ignored"  # the owner said no; known, so that it does not come up again
     WITHDRAWN = "withdrawn"  # deleted by the owner's wish; a tombstone, whatever the source says
     DELETED = "deleted"  # a tombstone; its id is never used again
+
+    @property
+    def is_public(self) -> bool:
+        """Say whether anyone may see it, count it, and do something with it."""
+        return self in (PostState.BASELINE, PostState.PUBLISHED)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Say whether it may still be published, and nobody may know of it until then."""
+        return self in (PostState.SCHEDULED, PostState.HELD)
+
+    @property
+    def is_alive(self) -> bool:
+        """Say whether its entry still decides what becomes of it."""
+        return self.is_public or self.is_waiting
+
+    @property
+    def is_refused(self) -> bool:
+        """Say whether the owner does not want it, whatever its source says."""
+        return self in (PostState.IGNORED, PostState.WITHDRAWN)
+
+    @property
+    def is_tombstone(self) -> bool:
+        """Say whether a 410 stands in its place for ever."""
+        return self in (PostState.WITHDRAWN, PostState.DELETED)
+
+    @property
+    def may_return(self) -> bool:
+        """Say whether its entry, when it comes again, becomes a post of the next generation."""
+        return self is PostState.DELETED
 
 
 @dataclass(frozen=True, slots=True)

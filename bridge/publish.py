@@ -49,7 +49,10 @@ def draft_created(
 ) -> Draft:
     """Render an entry nobody has seen before, or the next generation of one that was deleted."""
     published_at = change.published_at
-    post_id = mint_post_id(site, change.keys[0], change.generation)
+    # What was there before us is public at once: its address hides nothing.
+    id_secret, was_there = services.id_secret, change.state is PostState.BASELINE
+    secret = id_secret.for_shown(site, published_at) if was_there else id_secret.value
+    post_id = mint_post_id(site, change.keys[0], change.generation, secret=secret)
     post = Post(
         site=site,
         id=post_id,
@@ -81,7 +84,7 @@ def draft_edited(
     now: datetime,
 ) -> Draft:
     """Render an edited entry; its post keeps its id and the moment it was published."""
-    unsent = known.state in (PostState.SCHEDULED, PostState.HELD)
+    unsent = known.state.is_waiting
     published_at = change.due_at or known.published_at
     is_news = not unsent and not change.quiet
     updated_at = _later(known.updated_at or published_at, now) if is_news else known.updated_at

@@ -13,6 +13,7 @@ from bridge.errors import ConfigError
 from bridge.identity import GENERATORS, Generators, establish
 from bridge.keyring import Keyring
 from bridge.store import Store, identity, migrate, open_store, sources
+from bridge.store.identity import IdSecret
 
 PUBLIC_INTERNET = Reach()
 
@@ -25,6 +26,7 @@ class Services:
     store: Store
     ids: Ids
     keys: Keyring
+    id_secret: IdSecret
     reach: Reach
     now: Callable[[], datetime]
 
@@ -79,12 +81,12 @@ def open_services(
         with store.write() as tx:
             sources.sync(tx, _wanted_sources(config), interval=config.polling.min_interval, now=now())
         with store.read() as tx:
-            pems = identity.private_keys(tx)
+            pems, id_secret = identity.private_keys(tx), identity.id_secret(tx)
     except BaseException:
         store.close()
         raise
     ids = Ids(config.base_url)
-    return Services(config, store, ids, Keyring(ids, pems), reach, now)
+    return Services(config, store, ids, Keyring(ids, pems), id_secret, reach, now)
 
 
 def _wanted_sources(config: Config) -> list[tuple[str, str, str, str]]:

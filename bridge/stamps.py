@@ -19,7 +19,7 @@ def welcome_quote(tx: Tx, services: Services, incoming: Incoming) -> str:
     """Welcome a quote of a post of ours (a QuoteRequest)."""
     activity, actor = incoming.activity, incoming.actor
     where, quote = post_of(services, activity.object_id), _theirs(incoming)
-    pk = posts.row_of(tx, *where) if where else None
+    pk = posts.public_row_of(tx, *where) if where else None
     if where is None or pk is None or actor is None or quote is None:
         return "not a quote of a post of ours"
     if _taken_back(tx, incoming, quote):

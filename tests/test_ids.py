@@ -80,6 +80,14 @@ def test_a_post_that_comes_back_gets_the_next_generation() -> None:
     assert [mint_post_id("cafe", "guid-1", n) for n in (1, 2, 3)] == [first, f"{first}-2", f"{first}-3"]
 
 
+def test_without_the_secret_a_post_id_cannot_be_computed() -> None:
+    ids = {mint_post_id("cafe", "guid-1", secret=secret) for secret in (b"", b"one", b"other")}
+    assert len(ids) == 3
+    # Written down for the same reason.
+    assert mint_post_id("cafe", "guid-1", 2, secret=b"one") == "l3ws2e44lbgdvtml-2"
+    assert mint_post_id("cafe", "guid-1", secret=b"one") == "l3ws2e44lbgdvtml-2".removesuffix("-2")
+
+
 def test_what_is_said_again_at_another_moment_is_another_activity() -> None:
     said = ("cafe", "Update", "https://cafe.example/x")
     assert mint_activity_id(*said, "1") == mint_activity_id(*said, "1")

@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+import hmac
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
@@ -136,25 +138,39 @@ class Ids:
         return f"{self.base_url}/ap/about/privacy"
 
 
-def mint_post_id(site: str, identity: str, generation: int = 1) -> str:
+def mint_post_id(site: str, identity: str, generation: int = 1, *, secret: bytes = b"") -> str:
     """Derive a post's id from what the source calls it, so that a lost database yields the same ids again.
 
     A deleted id is never used again (Mastodon refuses it for ever): what comes back is generation 2.
+    `secret`: without it nobody can compute the id, and so the address, of a post they have not seen. Posts of
+    the first releases have ids without one.
     """
-    digest = _digest(16, site, identity)
+    digest = _keyed_digest(secret, 16, site, identity) if secret else _digest(16, site, identity)
     return digest if generation < 2 else f"{digest}-{generation}"
 
 
 def mint_activity_id(site: str, activity_type: str, object_id: str, version: str = "") -> str:
     """Derive an activity's id from what it says, so that saying it twice is saying it once.
 
-    `version` tells apart what may rightly be said again of one object: the moment of an edit, say.
+    `version` tells apart what may rightly be said again of one object: the moment of an edit, say. From an
+    activity's id nobody learns its post's, nor computes it without that.
     """
     return f"{activity_type.lower()}-{_digest(26, site, activity_type, object_id, version)}"
 
 
 def _digest(length: int, *parts: str) -> str:
+    return _short(hashlib.sha256(_spelled(parts)).digest(), length)
+
+
+def _keyed_digest(secret: bytes, length: int, *parts: str) -> str:
+    return _short(hmac.digest(secret, _spelled(parts), "sha256"), length)
+
+
+def _spelled(parts: Iterable[str]) -> bytes:
     encoded = [part.encode(errors="surrogatepass") for part in parts]  # a file's name may be no UTF-8
     # Each part is preceded by its length, so that ("a", "bc") and ("ab", "c") differ.
-    spelled = b"".join(b"%d:%b" % (len(part), part) for part in encoded)
-    return base64.b32encode(hashlib.sha256(spelled).digest()).decode().lower()[:length]
+    return b"".join(b"%d:%b" % (len(part), part) for part in encoded)
+
+
+def _short(digest: bytes, length: int) -> str:
+    return base64.b32encode(digest).decode().lower()[:length]

@@ -16,8 +16,6 @@ from bridge.secondlook import SecondLooker
 from bridge.services import Services
 from bridge.store import posts
 
-_CAN_BE_SENT = (PostState.BASELINE, PostState.HELD, PostState.IGNORED, PostState.SCHEDULED)
-
 
 @click.command()
 @click.argument("what")
@@ -29,7 +27,7 @@ def publish(settings: Settings, what: str) -> None:
     """
     services = settings.open()
     post = find_post(services, what)
-    if post.state not in _CAN_BE_SENT:
+    if post.state is PostState.PUBLISHED or post.state.is_tombstone:
         hint = (
             "`bridge resend` sends it again"
             if post.state is PostState.PUBLISHED

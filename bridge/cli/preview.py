@@ -30,6 +30,7 @@ from bridge.services import Services
 from bridge.sources.feed import parse_feed
 from bridge.sources.folder import read_folder
 from bridge.sources.markdownpost import name_of
+from bridge.store import posts
 
 _WIDTH = 76
 
@@ -96,9 +97,19 @@ def _previews(services: Services, what: str | None, site: str | None) -> tuple[l
 
 def _preview(services: Services, site: str, entry: Entry) -> Preview:
     now = services.now()
-    post_id = mint_post_id(site, [*strong_keys(entry), *weak_keys(entry)][0])
-    note = compose_note(services, site, post_id, entry, published_at=entry.published_at or now)
+    note = compose_note(
+        services, site, _post_id(services, site, entry), entry, published_at=entry.published_at or now
+    )
     return look_at(note, entry, services.site(site), now=now)
+
+
+def _post_id(services: Services, site: str, entry: Entry) -> str:
+    """Return the id its post has, or will have."""
+    names = [*strong_keys(entry), *weak_keys(entry)]
+    with services.store.read() as tx:
+        known = posts.known(tx, site, names)
+    found = next((known[name] for name in names if name in known), None)
+    return found.id if found else mint_post_id(site, names[0], secret=services.id_secret.value)
 
 
 # ── reading the sources ──────────────────────────────────────────────────────────────────────────

@@ -1,5 +1,6 @@
 """Who we are on the fediverse: base URL, sites, handles and keys, written at the first run and then fixed."""
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,27 @@ class Beat:
     role: str
     beat_at: datetime
     detail: str
+
+
+_POST_IDS = "post-ids"  # stands among the keys: who restores those restores it
+
+
+@dataclass(frozen=True, slots=True)
+class IdSecret:
+    """What ids of posts are derived with, and since when; `sites` says since when each site has its keys."""
+
+    value: bytes
+    made_at: datetime
+    sites: Mapping[str, datetime]
+
+    def for_shown(self, site: str, published_at: datetime) -> bytes:
+        """Return the secret for a post that was there before us and hides nothing.
+
+        None, if it is from before ids were derived with one: after a loss of the database it gets the id
+        again under which servers know it.
+        """
+        had_plain_ids = self.sites.get(site, self.made_at) < self.made_at
+        return b"" if had_plain_ids and published_at < self.made_at else self.value
 
 
 def base_url(tx: Tx) -> str | None:
@@ -82,7 +104,7 @@ def set_profile(tx: Tx, key: str, profile_hash: str, *, now: datetime) -> None:
 
 def private_keys(tx: Tx) -> Mapping[tuple[str, str], str]:
     """Return (owner, algorithm) → private key PEM."""
-    rows = tx.execute(select(schema.keys))
+    rows = tx.execute(select(schema.keys).where(schema.keys.c.algorithm != _POST_IDS))
     return {(row.owner, row.algorithm): row.private_pem for row in rows}
 
 
@@ -90,6 +112,21 @@ def add_key(tx: Tx, owner: str, algorithm: str, private_pem: str, *, now: dateti
     """Store a key pair; an owner's key of an algorithm can be added once and never replaced."""
     row = {"owner": owner, "algorithm": algorithm, "private_pem": private_pem, "created_at": now}
     insert_new(tx, schema.keys, row)
+
+
+def ensure_id_secret(tx: Tx, *, now: datetime) -> None:
+    """Make the secret that ids of posts are derived with, once and for all."""
+    add_key(tx, INSTANCE, _POST_IDS, secrets.token_hex(32), now=now)
+
+
+def id_secret(tx: Tx) -> IdSecret:
+    """Return the secret that ids of posts are derived with."""
+    columns = schema.keys.c
+    ours = (columns.owner == INSTANCE, columns.algorithm == _POST_IDS)
+    row = tx.execute(select(columns.private_pem, columns.created_at).where(*ours)).one()
+    since = select(columns.owner, func.min(columns.created_at)).where(columns.owner != INSTANCE)
+    sites = {row[0]: row[1] for row in tx.execute(since.group_by(columns.owner))}
+    return IdSecret(bytes.fromhex(row.private_pem), row.created_at, sites)
 
 
 def follower_counts(tx: Tx) -> dict[str, int]:

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 
 from bridge.store import schema
 from bridge.store.engine import Tx
+from bridge.store.posts import is_public
 from bridge.store.upsert import upsert
 
 _table = schema.interactions
@@ -117,13 +118,14 @@ def totals(tx: Tx) -> dict[str, int]:
 
 def stamped(tx: Tx, site: str, stamp: str) -> tuple[str, str | None] | None:
     """Return (quote's id, last part of our post's id) that a stamp was given for; (collection, None) for one
-    that lists our actor.
+    that lists our actor. A stamp ends with the post that it is for.
     """
     posts = schema.posts
     query = (
         select(_columns.kind, _columns.object_key, _columns.url, posts.c.id)
         .select_from(_table.outerjoin(posts, posts.c.pk == _columns.post_pk))
         .where(_columns.site == site, _columns.stamp == stamp)
+        .where(or_(_columns.kind == LISTING, is_public(posts.c.state)))
     )
     row = tx.execute(query).first()
     if row is None:
@@ -132,9 +134,15 @@ def stamped(tx: Tx, site: str, stamp: str) -> tuple[str, str | None] | None:
 
 
 def post_of_reply(tx: Tx, object_id: str) -> tuple[str, int] | None:
-    """Return (site, post's row) that a stored reply belongs to: a reply to it is in the same thread."""
-    query = select(_columns.site, _columns.post_pk).where(
-        _columns.kind == REPLY, _columns.object_hash == object_id
+    """Return (site, post's row) that a stored reply belongs to: a reply to it is in the same thread.
+
+    The thread of a post that is not public, or no longer, takes none.
+    """
+    posts = schema.posts.c
+    query = (
+        select(_columns.site, _columns.post_pk)
+        .join(schema.posts, posts.pk == _columns.post_pk)
+        .where(_columns.kind == REPLY, _columns.object_hash == object_id, is_public(posts.state))
     )
     row = tx.execute(query).first()
-    return (row.site, row.post_pk) if row and row.post_pk else None
+    return (row.site, row.post_pk) if row else None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, Text, func, or_, select, type_coerce, update
 from sqlalchemy.engine import RowMapping
 
 from bridge.model import Entry, Post, PostState
@@ -18,8 +18,7 @@ _table = schema.posts
 _columns = _table.c
 _keys = schema.entry_keys.c
 
-VISIBLE = (PostState.BASELINE, PostState.PUBLISHED)
-UNSEEN = (PostState.SCHEDULED, PostState.HELD, PostState.IGNORED)
+_PUBLIC = [state for state in PostState if state.is_public]
 _CHUNK = 500  # keys a query asks for at once
 
 
@@ -82,7 +81,7 @@ def add(tx: Tx, new: NewPost, *, now: datetime) -> int | None:
     """
     taken = known(tx, new.post.site, new.keys)
     own = [key for key in new.keys if key.startswith(("guid:", "link:"))] or new.keys[:1]
-    if any(taken[key].state is not PostState.DELETED for key in own if key in taken):
+    if any(not taken[key].state.may_return for key in own if key in taken):
         return None
     post = new.post
     row = {
@@ -105,7 +104,7 @@ def add(tx: Tx, new: NewPost, *, now: datetime) -> int | None:
     added = insert_into(tx, _table).values(**row).on_conflict_do_nothing().returning(_columns.pk)
     pk: int | None = tx.scalar(added)
     if pk is not None:
-        _inherit(tx, post.site, [old.pk for old in taken.values() if old.state is PostState.DELETED], pk)
+        _inherit(tx, post.site, [old.pk for old in taken.values() if old.state.may_return], pk)
         name(tx, post.site, pk, new.keys)
     return pk
 
@@ -202,6 +201,24 @@ def row_of(tx: Tx, site: str, post_id: str) -> int | None:
     return tx.scalar(select(_columns.pk).where(_columns.site == site, _columns.id == post_id))
 
 
+def public_row_of(tx: Tx, site: str, post_id: str) -> int | None:
+    """Return the row's key of a post that anyone may see; of any other nothing tells that it exists."""
+    pk: int | None = tx.scalar(_public(select(_columns.pk), site).where(_columns.id == post_id))
+    return pk
+
+
+def only_hidden_show(tx: Tx, picture_url: str) -> bool:
+    """Say whether the posts that show a picture are all such as nobody may see."""
+    shows = type_coerce(_columns.note, Text).contains(f'"{picture_url}"', autoescape=True)
+    hidden, public = ~is_public(_columns.state), is_public(_columns.state)
+    # In this order: posts that are not public are few, and of what none of them shows no more is asked.
+    return _any(tx, hidden, shows) and not _any(tx, public, shows)
+
+
+def _any(tx: Tx, *where: ColumnElement[bool]) -> bool:
+    return tx.execute(select(_columns.pk).where(*where).limit(1)).first() is not None
+
+
 def anywhere(tx: Tx, post_id: str) -> Post | None:
     """Return the post of any site with this id (ids are minted from the site too, so there is one)."""
     row = tx.execute(select(_table).where(_columns.id == post_id)).first()
@@ -209,14 +226,14 @@ def anywhere(tx: Tx, post_id: str) -> Post | None:
 
 
 def newest(tx: Tx, site: str, *, limit: int, offset: int = 0) -> list[Post]:
-    """Return a site's visible posts, newest first."""
-    query = _visible(select(_table), site).order_by(_columns.published_at.desc(), _columns.pk.desc())
+    """Return a site's public posts, newest first."""
+    query = _public(select(_table), site).order_by(_columns.published_at.desc(), _columns.pk.desc())
     return [_post(row._mapping) for row in tx.execute(query.limit(limit).offset(offset))]
 
 
 def count(tx: Tx, site: str | None = None) -> int:
-    """Return how many posts are visible, of one site or of all."""
-    return tx.scalar(_visible(select(func.count()).select_from(_table), site)) or 0
+    """Return how many posts are public, of one site or of all."""
+    return tx.scalar(_public(select(func.count()).select_from(_table), site)) or 0
 
 
 def scheduled(tx: Tx, *, now: datetime, limit: int = 20) -> list[Post]:
@@ -248,7 +265,7 @@ def to_come(tx: Tx) -> tuple[int, datetime | None]:
 def featured(tx: Tx, site: str, *, limit: int) -> list[Post]:
     """Return the posts on top of a profile: those the owner pinned, then the newest."""
     order = (_columns.pinned.desc(), _columns.published_at.desc(), _columns.pk.desc())
-    query = _visible(select(_table), site).order_by(*order).limit(limit)
+    query = _public(select(_table), site).order_by(*order).limit(limit)
     return [_post(row._mapping) for row in tx.execute(query)]
 
 
@@ -289,8 +306,13 @@ def by_page(tx: Tx, text: str) -> list[Post]:
     return [_post(row._mapping) for row in tx.execute(query)]
 
 
-def _visible(query: Select[Any], site: str | None) -> Select[Any]:
-    query = query.where(_columns.state.in_(VISIBLE))
+def is_public(state: ColumnElement[str]) -> ColumnElement[bool]:
+    """Say in SQL what `PostState.is_public` says."""
+    return state.in_(_PUBLIC)
+
+
+def _public(query: Select[Any], site: str | None) -> Select[Any]:
+    query = query.where(is_public(_columns.state))
     return query if site is None else query.where(_columns.site == site)
 
 

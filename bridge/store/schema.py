@@ -141,8 +141,8 @@ keys = Table(
     "keys",
     metadata,
     Column("owner", String, primary_key=True),  # a site's key; "" is the instance actor
-    Column("algorithm", String, primary_key=True),  # rsa, ed25519
-    Column("private_pem", Text, nullable=False),
+    Column("algorithm", String, primary_key=True),  # rsa, ed25519; post-ids: the secret they are derived with
+    Column("private_pem", Text, nullable=False),  # of post-ids in hexadecimal
     Column("created_at", Moment, nullable=False),
 )
 

@@ -10,8 +10,9 @@ from flask import Blueprint, Response, request
 from bridge.activitypub import activities, documents
 from bridge.activitypub.documents import OUTBOX_PAGE_SIZE
 from bridge.activitypub.ids import mint_activity_id
+from bridge.activitypub.values import get_id
 from bridge.incoming import post_of
-from bridge.model import PUBLIC, Post, PostState
+from bridge.model import PUBLIC, Post
 from bridge.profile import actor_document, profile_url
 from bridge.services import Services
 from bridge.store import Tx, deliveries, followers, interactions, posts
@@ -22,7 +23,6 @@ from bridge.web.answers import document, error, is_browser, redirect
 TAGGED_POSTS = 200  # the newest ones, whose hashtags a profile shows
 SHOWN_TAGS = 20
 _PAGE_NUMBER = re.compile("[0-9]{1,9}")
-_UNSEEN = (PostState.SCHEDULED, PostState.DELETED)
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -92,7 +92,7 @@ def blueprint(services: Services) -> Blueprint:
     def post(site: str, post_id: str) -> Response:
         with store.read() as tx:
             found = posts.find(tx, site, post_id)
-            if found is None or found.state in _UNSEEN:
+            if found is None or not found.state.is_public:
                 return _unseen(services, found)
             if is_browser():
                 return redirect(found.page_url or ids.page(found.id))
@@ -102,7 +102,7 @@ def blueprint(services: Services) -> Blueprint:
     def post_collection(site: str, post_id: str, collection: str) -> Response:
         with store.read() as tx:
             found = posts.find(tx, site, post_id)
-            if found is None or found.state in _UNSEEN:
+            if found is None or not found.state.is_public:
                 return _unseen(services, found)
             return _collection(tx, services, found, collection)
 
@@ -124,15 +124,16 @@ def blueprint(services: Services) -> Blueprint:
         with store.read() as tx:
             body = deliveries.activity_body(tx, ids.activity(site, activity_id))
             said = orjson.loads(body) if body else {}
-            # An Accept names a follower, and is between them and us (SECURITY D7).
-            if PUBLIC not in said.get("to", ()):
+            # An Accept names a follower, and is between them and us.
+            if PUBLIC not in (*said.get("to", ()), *said.get("cc", ())):
                 return error(404, "There is no such activity here.")
-            where = post_of(services, said["object"]["id"])
-            if where and said["type"] != "Delete":
-                found = posts.find(tx, *where)
-                if found is None or found.state in _UNSEEN:
-                    return _unseen(services, found)
-        return document(said)
+            where = post_of(services, get_id(said["object"]))
+            if where is None or said["type"] == "Delete":
+                return document(said)
+            found = posts.find(tx, *where)
+            if found is None or not found.state.is_public:
+                return _unseen(services, found)
+            return document(_as_it_is_now(services, said, found, activity_id))
 
     return routes
 
@@ -155,12 +156,23 @@ def _add_instance(routes: Blueprint, services: Services) -> None:
 
 def _unseen(services: Services, found: Post | None) -> Response:
     """Answer for a post that is not there: never, not yet, or no longer."""
-    if found is None or found.deleted_at is None:
+    if found is None or found.deleted_at is None or not found.state.is_tombstone:
         return error(404, "There is no such post here.")
     if is_browser():
         return error(410, "This post was deleted.")
     gone = documents.tombstone(services.ids, found.site, found.id, found.deleted_at)
     return document(gone, status=410)
+
+
+def _as_it_is_now(
+    services: Services, said: Mapping[str, Any], post: Post, activity_id: str
+) -> Mapping[str, Any]:
+    """Return an activity about a post with the post as it is now: what an edit took out stays out."""
+    if said["type"] == "Create":
+        return activities.create(services.ids, post.site, post.note, activity_id=activity_id)
+    if said["type"] == "Update":
+        return {**said, "object": {key: value for key, value in post.note.items() if key != "@context"}}
+    return said
 
 
 def _current(tx: Tx, post: Post) -> Mapping[str, Any]:

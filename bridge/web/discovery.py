@@ -77,7 +77,7 @@ def _usage(services: Services) -> Usage:
     sites = services.config.sites
     with services.store.read() as tx:
         newest = [post for key in sites for post in posts.newest(tx, key, limit=1)]
-        total = posts.count(tx)
+        total = sum(posts.count(tx, key) for key in sites)
     return Usage(
         sites=len(sites),
         active_month=sum(now - post.published_at < timedelta(days=30) for post in newest),

@@ -1,6 +1,7 @@
 """Pictures the bridge serves itself: of profiles, of folders without a website, and copies of others."""
 
 from pathlib import Path
+from posixpath import normpath
 
 from flask import Blueprint, Response
 
@@ -8,6 +9,7 @@ from bridge.folders import copies_folder, read_picture
 from bridge.pictures import find_copy
 from bridge.profile import PICTURE_TYPES, picture_name
 from bridge.services import Services
+from bridge.store import posts
 from bridge.web.answers import error
 
 MAX_PICTURE = 8 * 1024 * 1024  # bytes
@@ -38,18 +40,27 @@ def blueprint(services: Services) -> Blueprint:
     def folder_picture(site: str, source: str, path: str) -> Response:
         if Path(path).suffix.lower() not in PICTURE_TYPES:
             return _not_found()  # of a drawing or a HEIC there is a copy
+        if _is_hidden(services, services.ids.media(site, f"{source}/{normpath(path)}")):
+            return _not_found()
         body = read_picture(services, site, source, path, limit=MAX_PICTURE)
         return _not_found() if body is None else _picture(body, Path(path).suffix, A_DAY)
 
     @routes.get("/ap/about/pictures/<name>")
     def copy(name: str) -> Response:
         path = find_copy(copies_folder(services.config), name)
+        if path is not None and _is_hidden(services, services.ids.copy(name)):
+            return _not_found()
         try:
             return _not_found() if path is None else _picture(path.read_bytes(), path.suffix, FOR_EVER)
         except OSError:
             return _not_found()
 
     return routes
+
+
+def _is_hidden(services: Services, url: str) -> bool:
+    with services.store.read() as tx:
+        return posts.only_hidden_show(tx, url)
 
 
 def _profile_picture(services: Services, site: str, role: str) -> Path | None:

@@ -58,11 +58,11 @@ def blueprint(services: Services) -> Blueprint:
         with store.read() as tx:
             found = posts.anywhere(tx, post_id)
             entry = posts.entry_of(tx, found) if found else None
-        if found is None or found.state in posts.UNSEEN or found.site not in config.sites:
+        if found is None or found.site not in config.sites or not _may_be_known(found):
             return error(404, "There is no such post here.")
         if is_server():  # someone pasted this address into a search: the post is what they want
             return redirect(ids.post(found.site, found.id))
-        if found.deleted_at is not None:
+        if found.state.is_tombstone:
             return error(410, "This post was deleted.")
         if found.page_url:
             return redirect(found.page_url)
@@ -75,6 +75,10 @@ def blueprint(services: Services) -> Blueprint:
         return _page("privacy.html", sites=list(config.sites.values()), contact=config.contact)
 
     return routes
+
+
+def _may_be_known(post: Post) -> bool:
+    return post.state.is_public or post.state.is_tombstone
 
 
 def _has_website(services: Services, site: SiteConfig) -> bool:
