@@ -70,10 +70,9 @@ class Deliverer:
 
     async def drain(self, stop: Stop) -> int:
         """Deliver everything that is due now; return how many were tried."""
-        lanes = (deliveries.FAST, deliveries.SLOW, deliveries.SUSPECT)
         tried = 0
         # What has been settled may let more go: what waited behind it, or for its server to answer.
-        while more := sum(await asyncio.gather(*(self.run(lane, stop) for lane in lanes))):
+        while more := sum(await asyncio.gather(*(self.run(lane, stop) for lane in deliveries.LANES))):
             tried += more
         return tried
 
@@ -85,6 +84,7 @@ class Deliverer:
             lambda room: self._claim(lane, room),
             self._attempt,
             self._settle,
+            renew=self._renew,
             slots=self._slots(lane),
             stop=stop,
             grace=self._grace,
@@ -107,6 +107,10 @@ class Deliverer:
             claimed = deliveries.claim(tx, room, lane=lane, busy=busy, per_host=per_host, now=now)
             known = peers.known(tx, {delivery.host for delivery in claimed}) if claimed else {}
         return [Job(delivery, known.get(delivery.host)) for delivery in claimed]
+
+    def _renew(self, jobs: Sequence[Job]) -> None:
+        with self._services.store.write() as tx:
+            deliveries.renew(tx, [job.delivery.id for job in jobs], now=self._services.now())
 
     async def _attempt(self, job: Job) -> Attempt:
         host = job.delivery.host

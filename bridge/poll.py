@@ -83,7 +83,7 @@ class Poller:
 
     async def run(self, stop: Stop) -> int:
         """Poll every source that is due; return how many."""
-        return await pump(self._claim, self._poll, self.settle, slots=SLOTS, stop=stop)
+        return await pump(self._claim, self._poll, self.settle, renew=self._renew, slots=SLOTS, stop=stop)
 
     def watch(self) -> int:
         """Make folders due whose files changed since they were last read; return how many.
@@ -138,6 +138,14 @@ class Poller:
     def _claim(self, room: int) -> list[Source]:
         with self._services.store.write() as tx:
             return sources.claim_due(tx, room, now=self._services.now())
+
+    def _renew(self, polled: Sequence[Source]) -> None:
+        self.renew([source.id for source in polled])
+
+    def renew(self, ids: Sequence[int]) -> None:
+        """Keep sources that are being read, however long that takes."""
+        with self._services.store.write() as tx:
+            sources.renew(tx, ids, now=self._services.now())
 
     async def _poll(self, source: Source) -> Polled:
         try:
@@ -271,6 +279,9 @@ class Poller:
     def _settle_one(self, polled: Polled) -> None:
         now = self._services.now()
         with self._services.store.write() as tx:
+            if sources.is_taken(tx, polled.source.id):
+                log.warning("%s: another worker has taken it over meanwhile", polled.source.location)
+                return
             commit_prepared(tx, self._services, polled.source, polled.prepared, now=now)
             sources.settle(tx, polled.source.id, polled.update, now=now)
             if polled.hubs is not None:

@@ -1,15 +1,16 @@
 """One engine for everything that falls due: claim → handle many at once → settle.
 
-No row or transaction lives across an `await`: `claim` and `settle` are plain store functions and run in a
-thread, one at a time. What has finished is settled every tick and the slots are topped up, so that a
-server that hangs costs one slot and delays no one else.
+No row or transaction lives across an `await`: `claim`, `settle` and `renew` are plain store functions and run
+in a thread. What has finished is settled every tick and the slots are topped up, so that a server that hangs
+costs one slot and delays no one else. The leases of what takes long are renewed while it does.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from contextvars import ContextVar
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from bridge.errors import StoreUnavailable
 
@@ -20,6 +21,9 @@ TICK = 0.05
 
 IDLE_TICKS = 10
 """After a claim that found nothing, this many ticks pass before the next one while work is under way."""
+
+RENEWAL = 5.0
+"""Seconds after which the lease of what is still under way is renewed; a lease must outlast two of them."""
 
 PAUSE = 1.0
 """Seconds until what could not be settled is tried again."""
@@ -50,6 +54,8 @@ async def pump(
     *,
     slots: int,
     stop: Stop,
+    renew: Callable[[Sequence[Item]], object] | None = None,
+    renewal: float = RENEWAL,
     grace: float = GRACE,
     pause: float = PAUSE,
 ) -> int:
@@ -62,10 +68,11 @@ async def pump(
     that could not be settled because the database is away are kept, and nothing is claimed until they are.
     """
     results: list[Result] = []
-    running: set[asyncio.Task[Result]] = set()
+    work: _UnderWay[Item, Result] = _UnderWay(renew, renewal)
+    running = work.tasks
+    keeping = asyncio.ensure_future(work.keep())
     handled = idle = 0
     deadline: float | None = None
-    under_way: dict[object, float] = {}  # when each began, oldest first
     try:
         while True:
             if stop.is_set():
@@ -73,39 +80,91 @@ async def pump(
                 _cancel_after(deadline, running)
             found: Sequence[Item] = ()
             if not stop.is_set() and idle == 0 and len(running) < slots and not results:
+                await work.renew_old()  # after a long suspension we would claim our own work again
                 found = await _claimed(claim, slots - len(running), alone=not running)
-                running |= {asyncio.ensure_future(_timed(handle, item, under_way)) for item in found}
+                work.begin(handle, found)
                 idle = 0 if found else IDLE_TICKS
             if not running and not results:
                 return handled
             idle = max(0, idle - 1)
             finished = await _finished(running)
-            running -= finished
             handled += len(finished)
             results += _results(finished)
+            work.end(finished)
             if results and await _is_settled(settle, results, stop, pause):
                 results = []
+                work.forget()
             if not results:
-                REPORT.get()(_age(under_way))
+                REPORT.get()(work.age())
     finally:
         if running:
             await asyncio.wait(running)
+        keeping.cancel()
 
 
-async def _timed(
-    handle: Callable[[Item], Awaitable[Result]], item: Item, under_way: dict[object, float]
-) -> Result:
-    mark = object()
-    under_way[mark] = asyncio.get_running_loop().time()
-    try:
-        return await handle(item)
-    finally:
-        del under_way[mark]
+@dataclass(slots=True)
+class _Lease(Generic[Item]):
+    """An item under way: when it began and when its lease last began, in seconds of the loop's clock."""
+
+    item: Item
+    begun: float
+    since: float
 
 
-def _age(under_way: Mapping[object, float]) -> float:
-    now = asyncio.get_running_loop().time()
-    return now - next(iter(under_way.values()), now)
+class _UnderWay(Generic[Item, Result]):
+    """What is under way, and what waits to be settled: their leases are ours to renew."""
+
+    def __init__(self, renew: Callable[[Sequence[Item]], object] | None, renewal: float) -> None:
+        self._renew = renew
+        self._renewal = renewal
+        self._unsettled: list[_Lease[Item]] = []
+        self._now = asyncio.get_running_loop().time
+        self._renewing = asyncio.Lock()
+        self.tasks: dict[asyncio.Task[Result], _Lease[Item]] = {}
+
+    def begin(self, handle: Callable[[Item], Awaitable[Result]], items: Iterable[Item]) -> None:
+        """Start handling what was just claimed."""
+        now = self._now()
+        self.tasks |= {asyncio.ensure_future(handle(item)): _Lease(item, now, now) for item in items}
+
+    def end(self, finished: Iterable[asyncio.Task[Result]]) -> None:
+        """Note what is no longer under way; what raised is left to its lease."""
+        for task in finished:
+            lease = self.tasks.pop(task)
+            if not task.cancelled() and task.exception() is None:
+                self._unsettled.append(lease)
+
+    def age(self) -> float:
+        """Return for how many seconds the oldest item is under way."""
+        now = self._now()
+        return now - next((one.begun for task, one in self.tasks.items() if not task.done()), now)
+
+    def forget(self) -> None:
+        """Note that everything that was finished is settled."""
+        self._unsettled.clear()
+
+    async def keep(self) -> None:
+        """Renew leases until cancelled, also while the pump waits for a claim or a settling."""
+        while self._renew is not None:
+            await asyncio.sleep(self._renewal / 2)
+            await self.renew_old()
+
+    async def renew_old(self) -> None:
+        """Renew, in one statement, the leases that were not for a while."""
+        async with self._renewing:
+            now = self._now()
+            held = (*self.tasks.values(), *self._unsettled)
+            old = [one for one in held if now - one.since >= self._renewal]
+            if self._renew is None or not old:
+                return
+            try:
+                await asyncio.to_thread(self._renew, [one.item for one in old])
+            except StoreUnavailable:
+                return  # tried again; settling notices a lease that ran out meanwhile
+            except Exception:
+                log.exception("Leases could not be renewed")
+            for one in old:
+                one.since = now
 
 
 async def _claimed(claim: Callable[[int], Sequence[Item]], room: int, *, alone: bool) -> Sequence[Item]:
@@ -132,13 +191,13 @@ async def _is_settled(
     return True
 
 
-def _cancel_after(deadline: float, running: set[asyncio.Task[Result]]) -> None:
+def _cancel_after(deadline: float, running: Iterable[asyncio.Task[Result]]) -> None:
     if asyncio.get_running_loop().time() >= deadline:
         for task in running:
             task.cancel()
 
 
-async def _finished(running: set[asyncio.Task[Result]]) -> set[asyncio.Task[Result]]:
+async def _finished(running: Collection[asyncio.Task[Result]]) -> set[asyncio.Task[Result]]:
     """Wait one tick, or less when everything is done before."""
     done, _ = await asyncio.wait(running, timeout=TICK) if running else (set(), None)
     return done

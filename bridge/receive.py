@@ -94,11 +94,15 @@ class Receiver:
 
     async def run(self, stop: Stop) -> int:
         """Handle every arrival that is due; return how many."""
-        return await pump(self._claim, self._judge, self._settle, slots=SLOTS, stop=stop)
+        return await pump(self._claim, self._judge, self._settle, renew=self._renew, slots=SLOTS, stop=stop)
 
     def _claim(self, room: int) -> list[Received]:
         with self._services.store.write() as tx:
             return inbox.claim_due(tx, room, now=self._services.now())
+
+    def _renew(self, judged: Sequence[Received]) -> None:
+        with self._services.store.write() as tx:
+            inbox.renew(tx, [received.id for received in judged], now=self._services.now())
 
     async def _judge(self, received: Received) -> Verdict:
         try:
@@ -291,11 +295,17 @@ class Registrar:
 
     async def run(self, stop: Stop) -> int:
         """Handle every errand that is due; return how many."""
-        return await pump(self._claim, self._look, self._settle, slots=LOOK_SLOTS, stop=stop)
+        return await pump(
+            self._claim, self._look, self._settle, renew=self._renew, slots=LOOK_SLOTS, stop=stop
+        )
 
     def _claim(self, room: int) -> list[Errand]:
         with self._services.store.write() as tx:
             return remote.claim_errands(tx, room, now=self._services.now())
+
+    def _renew(self, errands: Sequence[Errand]) -> None:
+        with self._services.store.write() as tx:
+            remote.renew_errands(tx, [one.actor.id for one in errands], now=self._services.now())
 
     async def _look(self, errand: Errand) -> tuple[Errand, FoundActor | NotThere | NotNow, FoundActor | None]:
         """Fetch the actor, and where they moved to."""

@@ -47,17 +47,23 @@ class Subscriber:
 
     async def run(self, stop: Stop) -> int:
         """Ask every hub that is due; return how many."""
-        return await pump(self._claim, self._ask, self._settle, slots=SLOTS, stop=stop)
+        return await pump(self._claim, self._ask, self._settle, renew=self._renew, slots=SLOTS, stop=stop)
 
     async def take_pushes(self, stop: Stop) -> int:
         """Publish what hubs pushed; return how many pushes there were."""
-        return await pump(self._take, self._read, self._poller.settle, slots=PUSH_SLOTS, stop=stop)
+        return await pump(
+            self._take, self._read, self._poller.settle, renew=self._renew_read, slots=PUSH_SLOTS, stop=stop
+        )
 
     # ── asking ──
 
     def _claim(self, room: int) -> list[Subscription]:
         with self._services.store.write() as tx:
             return subscriptions.claim_due(tx, room, now=self._services.now())
+
+    def _renew(self, asked: Sequence[Subscription]) -> None:
+        with self._services.store.write() as tx:
+            subscriptions.renew(tx, [one.source_id for one in asked], now=self._services.now())
 
     async def _ask(self, subscription: Subscription) -> Asked:
         now = self._services.now()
@@ -103,6 +109,9 @@ class Subscriber:
                 return []
         with self._services.store.write() as tx:
             return subscriptions.take_pushes(tx, room, now=self._services.now())
+
+    def _renew_read(self, pushes: Sequence[Push]) -> None:
+        self._poller.renew([push.source.id for push in pushes])
 
     async def _read(self, push: Push) -> Polled:
         return await self._poller.take_push(push.source, push.body, push.content_type)

@@ -32,7 +32,7 @@ from bridge.pump import REPORT
 from bridge.receive import Receiver, Registrar
 from bridge.secondlook import SecondLooker
 from bridge.services import Services
-from bridge.store import deliveries, identity, inbox, remote, subscriptions
+from bridge.store import deliveries, identity, inbox, remote, sources, subscriptions
 from bridge.subscribe import Subscriber
 from bridge.timekeeper import Timekeeper
 from bridge.watchdog import Watchdog
@@ -49,6 +49,14 @@ KEEP_STRANGERS = timedelta(days=30)
 FETCH_SLOTS = 100  # requests beside deliveries: polls, keys, actors
 PAUSE_WITHOUT_STORE = 1.0  # seconds
 STOP_SECONDS = 6.5  # for what is under way; containers are killed after ten
+
+_RECOVER = (
+    deliveries.recover,
+    inbox.recover,
+    sources.recover,
+    subscriptions.recover,
+    remote.recover_errands,
+)
 
 Job = Callable[[], Awaitable[object]]
 
@@ -161,9 +169,9 @@ class Worker:
         services, now = self._services, self._services.now()
         with services.store.write() as tx:
             if services.store.is_sqlite:  # one machine, one worker: whoever held a lease is dead
-                recovered = deliveries.recover(tx, now=now) + inbox.recover(tx, now=now)
+                recovered = sum(recover(tx, now=now) for recover in _RECOVER)
                 if recovered:
-                    log.info("Picking up %d deliveries and arrivals that were under way.", recovered)
+                    log.info("Picking up %d pieces of work that were under way.", recovered)
             subscriptions.follow_config(tx, now=now)
             for site in services.config.sites:
                 if announce_profile(tx, services, site, now=now):

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from bridge.errors import StoreUnavailable
 from bridge.pump import pump
 
 
@@ -15,6 +16,7 @@ class Queue:
         self.claims = []  # how many were asked for
         self.settled = []  # one list per batch
         self.started = []
+        self.renewed = []  # one list per renewal
         self.under_way = self.most_under_way = 0
         self.stop = threading.Event()
 
@@ -45,9 +47,21 @@ class Queue:
     def done(self):
         return sorted(result for batch in self.settled for result in batch)
 
-    def run(self, *, slots=10, grace=0.1):
+    def renew(self, items):
+        self.renewed.append(sorted(items))
+
+    def run(self, *, slots=10, grace=0.1, renewal=60):
         return asyncio.run(
-            pump(self.claim, self.handle, self.settle, slots=slots, stop=self.stop, grace=grace)
+            pump(
+                self.claim,
+                self.handle,
+                self.settle,
+                renew=self.renew,
+                renewal=renewal,
+                slots=slots,
+                stop=self.stop,
+                grace=grace,
+            )
         )
 
 
@@ -127,6 +141,84 @@ def test_the_database_is_used_outside_the_event_loop():
 
     Watching(1).run()
     assert threading.main_thread() not in threads
+
+
+# ── leases ───────────────────────────────────────────────────────────────────────────────────────
+
+
+class Lasting(Queue):
+    """Items that take until they were renewed so often; what is negative raises, 0 is done at once."""
+
+    async def work(self, item):
+        if item < 0:
+            raise OSError("poison")
+        while sum(item in items for items in self.renewed) < item:
+            await asyncio.sleep(0.01)
+        return item
+
+
+def test_the_leases_of_what_is_under_way_are_renewed_together_until_it_is_done():
+    queue = Lasting(0, 3, 2)
+    assert queue.run(renewal=0.2) == 3
+    assert queue.renewed[:2] == [[2, 3], [2, 3]]
+    assert 2 not in queue.renewed[-1]
+
+
+def test_what_raised_is_left_to_its_lease():
+    queue = Lasting(-1, 3)
+    queue.run(renewal=0.05)
+    assert queue.renewed
+    assert all(items == [3] for items in queue.renewed)
+
+
+def test_a_lease_is_renewed_while_its_result_waits_for_the_database():
+    class Away(Queue):
+        def settle(self, results):
+            if len(self.renewed) < 2:
+                raise StoreUnavailable("away")
+            super().settle(results)
+
+    queue = Away(7)
+    asyncio.run(pump(queue.claim, queue.handle, queue.settle, renew=queue.renew, renewal=0.01, slots=1,
+                     stop=queue.stop, pause=0.02))  # fmt: skip
+    assert queue.settled == [[7]]
+    assert queue.renewed[:2] == [[7], [7]]
+
+
+def test_what_is_short_is_never_renewed():
+    queue = Queue(*range(50))
+    queue.run(slots=7)
+    assert queue.renewed == []
+
+
+def test_after_a_suspension_leases_are_renewed_before_anything_is_claimed():
+    class Suspended(Lasting):
+        def claim(self, room):
+            if self.claims:
+                assert any(2 in items for items in self.renewed), (
+                    "it would be claimed here again, although it is under way"
+                )
+            return super().claim(room)
+
+        async def work(self, item):
+            if item == 1:
+                time.sleep(0.2)  # as if the whole process had been stopped
+            return await super().work(item)
+
+    queue = Suspended(2, 1)
+    queue.run(slots=3, renewal=0.15)
+    assert queue.done == [1, 2]
+
+
+def test_a_renewal_that_fails_is_logged_and_stops_nothing(caplog):
+    class Failing(Lasting):
+        def renew(self, items):
+            super().renew(items)
+            raise OSError("no such table")
+
+    queue = Failing(2, 0)
+    assert queue.run(renewal=0.05) == 2
+    assert "no such table" in caplog.text
 
 
 # ── stopping ─────────────────────────────────────────────────────────────────────────────────────

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Integer,
     Select,
     and_,
     bindparam,
@@ -26,7 +27,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from bridge.model import Decision, Delivered, Delivery, DeliveryState, Drop, Retry
 from bridge.store import leases, schema
-from bridge.store.engine import Tx
+from bridge.store.engine import Tx, tx_holder
 from bridge.store.upsert import insert_into
 
 _table = schema.deliveries
@@ -35,6 +36,8 @@ _pending = _columns.state == DeliveryState.PENDING
 
 FAST, SLOW, SUSPECT = "fast", "slow", "suspect"
 """Lanes: hosts that answer; hosts that lately did not; deliveries that workers died with."""
+
+LANES = (FAST, SLOW, SUSPECT)
 
 SUSPECT_AFTER = 3  # losses, after which a delivery runs alone
 QUARANTINE_AFTER = 5
@@ -199,7 +202,13 @@ def claim(
     Within an inbox an object's news keeps its order, and nothing overtakes the first try of an Accept
     to the same host (Mastodon drops posts of actors nobody there follows yet).
     """
-    asked = {"room": limit, "looked_at": 4 * limit, "this_lane": lane, "busy_hosts": list(busy)}
+    asked = {
+        "room": limit,
+        "holder": tx_holder(tx),
+        "looked_at": 4 * limit,
+        "this_lane": lane,
+        "busy_hosts": list(busy),
+    }
     times = {"moment": now, "until": now + leases.LEASE}
     rows = tx.execute(_claim(), {**asked, **times, "most_per_host": per_host}).all()
     harmless = _set_aside(tx, rows, lane, now=now)
@@ -235,7 +244,8 @@ def _claim() -> ReturningUpdate[Any]:
         "losses": _columns.losses + case((_columns.leased, 1), else_=0),
     }
     until = bindparam("until", type_=schema.Moment)
-    claimed = leases.taking(_table, _due(), until=until, also=counted)
+    holder = bindparam("holder", type_=Integer)
+    claimed = leases.taking(_table, _due(), until=until, holder=holder, also=counted)
     return claimed.returning(*(_columns[name] for name in _CLAIMED))
 
 
@@ -295,18 +305,23 @@ def _lane(delivery: Delivery) -> str:
 
 
 def _mark(tx: Tx, ids: Sequence[int], **values: Any) -> None:
-    tx.execute(update(_table).where(_columns.id.in_(ids)).values(leased=False, **values))
+    mine = and_(_columns.id.in_(ids), leases.is_ours(tx, _table))
+    tx.execute(update(_table).where(mine).values(leased=False, holder=None, **values))
 
 
 def release(tx: Tx, ids: Collection[int], *, now: datetime) -> None:
     """Give back deliveries that were claimed but never begun; the attempt does not count."""
-    values = {"due_at": now, "leased": False, "attempts": _columns.attempts - 1}
-    tx.execute(update(_table).where(_columns.id.in_(ids)).values(values))
+    _mark(tx, list(ids), due_at=now, attempts=_columns.attempts - 1)
+
+
+def renew(tx: Tx, ids: Collection[int], *, now: datetime) -> int:
+    """Extend the leases of deliveries that are under way here."""
+    return leases.renew(tx, _table, ids, now=now)
 
 
 def recover(tx: Tx, *, now: datetime) -> int:
     """Make everything a dead worker held due at once; only when no other worker can be alive."""
-    return tx.execute(update(_table).where(_pending, _columns.leased).values(due_at=now)).rowcount
+    return leases.recover(tx, _table, _pending, now=now)  # still leased: the claim counts it as a loss
 
 
 def hold_host(tx: Tx, host: str, until: datetime) -> None:

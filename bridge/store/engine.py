@@ -2,6 +2,7 @@
 
 import logging
 import os
+import secrets
 import sqlite3
 import threading
 import time
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 Tx = Connection
 """An open transaction. Outside this package it is only ever handed back to functions of this package."""
 
+_HOLDER = "bridge_holder"
+
 CONNECT_SECONDS = 5  # then a server that does not answer is away
 BUSY_TIMEOUT = 10.0  # seconds a writer waits for another process's short transaction
 
@@ -34,7 +37,7 @@ class Store:
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self._engine = engine.execution_options(**{_HOLDER: 1 + secrets.randbelow(2**31 - 1)})
         self._writer = threading.Lock() if engine.dialect.name == "sqlite" else None
         self._watch = Watch()
 
@@ -96,6 +99,12 @@ class Store:
     def close(self) -> None:
         """Give every connection back."""
         self._engine.dispose()
+
+
+def tx_holder(tx: Tx) -> int:
+    """Return the number that stands for this process in the rows it has leased; no two have the same."""
+    number: int = tx.get_execution_options()[_HOLDER]
+    return number
 
 
 def open_store(url: str, *, binding: ModuleType | None = None) -> Store:

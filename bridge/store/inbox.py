@@ -1,6 +1,6 @@
 """The inbox: what arrived, kept until it took effect exactly once."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -97,7 +97,12 @@ def later(tx: Tx, received_id: int, reason: str, *, due_at: datetime, counts: bo
     """Try an arrival again; `counts`: another server was asked in vain, and not just us too busy to."""
     attempts = _columns.attempts if counts else _columns.attempts - 1
     values = {"due_at": due_at, "leased": False, "reason": reason, "attempts": attempts}
-    tx.execute(update(_table).where(_columns.id == received_id).values(values))
+    _settle(tx, received_id, values)
+
+
+def renew(tx: Tx, ids: Collection[int], *, now: datetime) -> int:
+    """Extend the leases of arrivals that are under way here."""
+    return leases.renew(tx, _table, ids, now=now)
 
 
 def failed(tx: Tx, received_id: int, reason: str, *, now: datetime) -> bool:
@@ -130,8 +135,7 @@ def stuck_since(tx: Tx, *, now: datetime) -> datetime | None:
 
 def recover(tx: Tx, *, now: datetime) -> int:
     """Make everything a dead worker held due at once; only when no other worker can be alive."""
-    held = (_columns.state == "pending", _columns.leased)
-    return tx.execute(update(_table).where(*held).values(due_at=now, leased=False)).rowcount
+    return leases.recover(tx, _table, _columns.state == "pending", now=now, leased=False)
 
 
 def see(tx: Tx, activity_id: str, *, now: datetime) -> bool:
@@ -203,5 +207,9 @@ def purge(tx: Tx, *, now: datetime) -> None:
 
 def _close(tx: Tx, received_id: int, state: str, reason: str | None, *, now: datetime) -> None:
     erased: dict[str, Any] = {"body": b"", "request": {}}
-    values = {"state": state, "reason": reason, "leased": False, "settled_at": now} | erased
-    tx.execute(update(_table).where(_columns.id == received_id).values(values))
+    _settle(tx, received_id, {"state": state, "reason": reason, "leased": False, "settled_at": now} | erased)
+
+
+def _settle(tx: Tx, received_id: int, values: Mapping[str, Any]) -> None:
+    mine = (_columns.id == received_id, leases.is_ours(tx, _table))
+    tx.execute(update(_table).where(*mine).values(holder=None, **values))

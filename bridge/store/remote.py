@@ -1,5 +1,6 @@
 """Remote actors and their keys, cached: what we hold of other people is no more than we need."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -63,10 +64,21 @@ def claim_errands(tx: Tx, limit: int, *, now: datetime) -> list[Errand]:
     return [Errand(_actor(r._mapping), r.why_due or "changed", r.misses, r.moved_at) for r in rows]
 
 
+def renew_errands(tx: Tx, actor_ids: Collection[str], *, now: datetime) -> int:
+    """Extend the leases of looks that are under way here."""
+    return leases.renew(tx, schema.remote_actors, actor_ids, now=now)
+
+
+def recover_errands(tx: Tx, *, now: datetime) -> int:
+    """Make every look a dead worker held due at once; only when no other worker can be alive."""
+    return leases.recover(tx, schema.remote_actors, now=now, leased=False)
+
+
 def postpone(tx: Tx, actor_id: str, *, due_at: datetime, missed: bool) -> None:
     """Look again later; `missed`: their server said 404, which counts towards being gone."""
     values = {"due_at": due_at, "leased": False, "misses": _actors.misses + (1 if missed else 0)}
-    tx.execute(update(schema.remote_actors).where(_actors.id == actor_id).values(values))
+    mine = (_actors.id == actor_id, leases.is_ours(tx, schema.remote_actors))
+    tx.execute(update(schema.remote_actors).where(*mine).values(values))
 
 
 def settle_errand(tx: Tx, actor_id: str, *, moved_at: datetime | None = None) -> None:

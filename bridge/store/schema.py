@@ -159,6 +159,7 @@ sources = Table(
     Column("active", Boolean, nullable=False, server_default=text("true")),  # still in config.toml
     Column("due_at", Moment, nullable=False),
     Column("leased", Boolean, nullable=False, server_default=false()),
+    Column("holder", Integer),  # the process that has leased it
     Column("interval_seconds", Integer, nullable=False),
     Column("baseline_at", Moment),  # first successful poll: everything found then was there before us
     Column("etag", Text),
@@ -255,6 +256,7 @@ subscriptions = Table(
     Column("lease_until", Moment),
     Column("due_at", Moment, nullable=False),  # when to ask the hub (again)
     Column("leased", Boolean, nullable=False, server_default=false()),
+    Column("holder", Integer),  # the process that has leased it
     Column("last_push_at", Moment),
     Column("error", Text),
     Index("ix_subscriptions_due", "due_at"),
@@ -316,6 +318,7 @@ deliveries = Table(
     Column("lane", String, nullable=False, server_default="fast"),  # fast, slow, suspect
     Column("due_at", Moment, nullable=False),
     Column("leased", Boolean, nullable=False, server_default=false()),
+    Column("holder", Integer),  # the process that has leased it
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("losses", Integer, nullable=False, server_default=text("0")),  # leases that ended unsettled
     Column("first_attempt_at", Moment),
@@ -381,6 +384,7 @@ remote_actors = Table(
     Column("due_at", Moment),
     Column("why_due", String),  # changed, moved, gone
     Column("leased", Boolean, nullable=False, server_default=false()),
+    Column("holder", Integer),  # the process that has leased it
     Column("misses", Integer, nullable=False, server_default=text("0")),
     Index("ix_remote_actors_due", "due_at"),
 )
@@ -416,6 +420,7 @@ inbox = Table(
     Column("leased", Boolean, nullable=False, server_default=false()),
     Column("attempts", Integer, nullable=False, server_default=text("0")),  # other servers asked in vain
     Column("failures", Integer, nullable=False, server_default=text("0")),  # of ours to let it take effect
+    Column("holder", Integer),  # the process that has leased it
     Column("received_at", Moment, nullable=False),
     Column("settled_at", Moment),
     Column("reason", Text),

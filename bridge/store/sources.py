@@ -1,16 +1,16 @@
 """Sources: where writing comes from, when each is due, and how its last poll went."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Update, bindparam, case, func, select, update
+from sqlalchemy import BindParameter, ColumnElement, Update, bindparam, case, func, or_, select, update
 from sqlalchemy.engine import Row
 
 from bridge.model import Problem
 from bridge.store import leases, schema
-from bridge.store.engine import Tx
+from bridge.store.engine import Tx, tx_holder
 from bridge.store.upsert import insert_new
 
 AHEAD = timedelta(hours=1)
@@ -133,6 +133,26 @@ def make_due_apart(tx: Tx, source_id: int, apart: timedelta, *, now: datetime) -
     tx.execute(update(_table).where(_columns.id == source_id).values(due_at=due_at, leased=False))
 
 
+def renew(tx: Tx, ids: Collection[int], *, now: datetime) -> int:
+    """Extend the leases of sources that are being read here."""
+    return leases.renew(tx, _table, ids, now=now)
+
+
+def recover(tx: Tx, *, now: datetime) -> int:
+    """Make everything a dead worker held due at once; only when no other worker can be alive."""
+    return leases.recover(tx, _table, now=now, leased=False)
+
+
+def is_taken(tx: Tx, source_id: int) -> bool:
+    """Say whether another worker has a source since we took it; nobody can take it until `tx` ends.
+
+    What we found in it may be old then, and is not published.
+    """
+    query = select(_columns.leased, _columns.holder).where(_columns.id == source_id)
+    row = tx.execute(query.with_for_update()).first()
+    return row is not None and row.leased and row.holder != tx_holder(tx)
+
+
 def settle(tx: Tx, source_id: int, found: SourceForUpdate, *, now: datetime) -> None:
     """Record how a poll went; a source that was made due meanwhile stays due."""
     settle_all(tx, [(source_id, found)], now=now)
@@ -140,7 +160,7 @@ def settle(tx: Tx, source_id: int, found: SourceForUpdate, *, now: datetime) -> 
 
 def settle_all(tx: Tx, found: Iterable[tuple[int, SourceForUpdate]], *, now: datetime) -> None:
     """Record how polls went, in one statement: ten thousand sources settle many times a second."""
-    rows = [_settled(source_id, one, now) for source_id, one in found]
+    rows = [_settled(source_id, one, now) | {"us": tx_holder(tx)} for source_id, one in found]
     if rows:
         tx.execute(_SETTLE, rows)
 
@@ -181,7 +201,8 @@ def _settle_statement() -> Update:
     answered = _new("last_ok_at") == _new("last_polled_at")
     values["shrunk_at"] = case((answered, None), else_=func.coalesce(_new("shrunk_at"), _columns.shrunk_at))
     values["due_at"] = case((_columns.leased, _new("due_at")), else_=_columns.due_at)
-    return update(_table).where(_columns.id == _new("id")).values(leased=False, **values)
+    ours = or_(~_columns.leased, _columns.holder == bindparam("us", type_=_columns.holder.type))
+    return update(_table).where(_columns.id == _new("id"), ours).values(leased=False, **values)
 
 
 _SETTLE = _settle_statement()

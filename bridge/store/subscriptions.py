@@ -1,7 +1,7 @@
 """Subscriptions at hubs, and what hubs pushed and nobody read yet."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.engine import Row
 
 from bridge.store import leases, schema, sources
-from bridge.store.engine import Tx
+from bridge.store.engine import Tx, tx_holder
 from bridge.store.sources import Source
 
 _table = schema.subscriptions
@@ -96,9 +96,20 @@ def claim_due(tx: Tx, limit: int, *, now: datetime) -> list[Subscription]:
     return [_subscription(row) for row in rows]
 
 
+def renew(tx: Tx, source_ids: Collection[int], *, now: datetime) -> int:
+    """Extend the leases of subscriptions whose hub is being asked here."""
+    return leases.renew(tx, _table, source_ids, now=now)
+
+
+def recover(tx: Tx, *, now: datetime) -> int:
+    """Make everything a dead worker held due at once; only when no other worker can be alive."""
+    return leases.recover(tx, _table, now=now, leased=False)
+
+
 def settle(tx: Tx, asked: Subscription, state: str, due_at: datetime, error: str | None) -> None:
     """Record how a hub answered, unless it called back meanwhile: then we know better already."""
-    where = (_columns.source_id == asked.source_id, _columns.token == asked.token, _columns.leased)
+    mine = leases.is_ours(tx, _table)
+    where = (_columns.source_id == asked.source_id, _columns.token == asked.token, mine)
     values = {"state": state, "due_at": due_at, "error": error, "leased": False}
     tx.execute(update(_table).where(*where).values(**values))
 
@@ -165,7 +176,7 @@ def take_pushes(tx: Tx, limit: int, *, now: datetime) -> list[Push]:
     chosen = {source.id: source for source in map(sources.from_row, tx.execute(query))}
     if not chosen:
         return []
-    lease = {"due_at": now + leases.LEASE, "leased": True}
+    lease = {"due_at": now + leases.LEASE, "leased": True, "holder": tx_holder(tx)}
     tx.execute(update(_sources).where(_sources.c.id.in_(chosen)).values(**lease))
     rows = _delete_oldest(tx, list(chosen))
     return [Push(chosen[row.source_id], row.content_type, row.body) for row in rows]

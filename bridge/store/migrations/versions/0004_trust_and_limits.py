@@ -18,6 +18,7 @@ def upgrade() -> None:
     """Bring a database of 0003 to 0004."""
     _indexes_that_hold_their_columns()
     _arrivals_that_are_set_aside()
+    _holders()
 
 
 def _indexes_that_hold_their_columns() -> None:
@@ -59,3 +60,9 @@ def _arrivals_that_are_set_aside() -> None:
     """How often what an arrival wants failed for a fault of ours: another count than asking in vain."""
     with op.batch_alter_table("inbox") as batch_op:
         batch_op.add_column(sa.Column("failures", sa.Integer(), server_default=sa.text("0"), nullable=False))
+
+
+def _holders() -> None:
+    """Who has leased a row: a worker renews and settles its own only."""
+    for table in ("sources", "subscriptions", "deliveries", "remote_actors", "inbox"):
+        op.add_column(table, sa.Column("holder", sa.Integer(), nullable=True))
