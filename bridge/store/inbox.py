@@ -117,7 +117,7 @@ def failed(tx: Tx, received_id: int, reason: str, *, now: datetime) -> bool:
         values |= {"state": "quarantined", "settled_at": now}
     else:
         values["due_at"] = now + FAILURE_PAUSE * failures
-    tx.execute(update(_table).where(here).values(values))
+    _settle(tx, received_id, values)
     return failures >= QUARANTINE_AFTER
 
 
