@@ -107,22 +107,21 @@ def approve(tx: Tx, services: Services, follower: Follower, *, now: datetime) ->
 
 def reject(tx: Tx, services: Services, follower: Follower, *, now: datetime) -> None:
     """Turn a follower away, waiting or accepted, and tell them."""
-    _answer_follower(tx, services, "Reject", follower, now=now)
     followers.remove(tx, follower.actor_id, site=follower.site, reason="the follower was rejected", now=now)
+    _answer_follower(tx, services, "Reject", follower, now=now)
     identity.touch(tx)
 
 
 def _answer_follower(tx: Tx, services: Services, answer: str, follower: Follower, *, now: datetime) -> None:
-    found = remote.actor(tx, follower.actor_id)
-    if found is None:
-        return
     follow = {
         "id": follower.follow_id,
         "type": "Follow",
         "actor": follower.actor_id,
         "object": services.ids.actor(follower.site),
     }
-    queue_answer(tx, services, answer, follower.site, found[0], follow, version=now.isoformat(), now=now)
+    # Where they are reached stands with them: who they are may have been forgotten.
+    theirs = RemoteActor(follower.actor_id, "Person", follower.handle, follower.inbox, follower.shared_inbox)
+    queue_answer(tx, services, answer, follower.site, theirs, follow, version=now.isoformat(), now=now)
 
 
 def _is_follower(tx: Tx, services: Services, incoming: Incoming) -> bool:

@@ -207,6 +207,23 @@ class DeliveryState(StrEnum):
     DROPPED = "dropped"  # given up, with a reason the owner can read
 
 
+class DropCause(StrEnum):
+    """Why a delivery was given up, for programs; its `reason` is for people.
+
+    The first ones are about who was to get it, who may be asked again; the others say that there is
+    nothing left to send.
+    """
+
+    REFUSED = "refused"  # the inbox understood and said no
+    EXHAUSTED = "exhausted"  # tried as often as is sensible
+    GONE = "gone"  # there is no such inbox (any more)
+    QUARANTINED = "quarantined"  # workers died of it
+    UNUSABLE = "unusable"  # an address that our own rules refuse
+    SUPERSEDED = "superseded"  # something newer says it all
+    DELETED = "deleted"  # what it was about was deleted first
+    LEFT = "left"  # whoever it was for does not want it any more
+
+
 class Scheme(StrEnum):
     """How an HTTP request is signed."""
 
@@ -253,6 +270,7 @@ class Drop:
     reason: str
     status: int | None = None
     gone: bool = False
+    cause: DropCause = DropCause.REFUSED
 
 
 Decision = Delivered | Retry | Drop

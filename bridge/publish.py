@@ -11,7 +11,7 @@ from bridge.activitypub.ids import mint_activity_id, mint_post_id
 from bridge.addresses import host_of
 from bridge.changes import Created, Edited, Reason, publishing_moment, update_due_at
 from bridge.compose import Checked, Mentioned, compose_note, lacks_pictures
-from bridge.model import Entry, Post, PostState
+from bridge.model import DropCause, Entry, Post, PostState
 from bridge.pictured import next_look, shows_others
 from bridge.profile import actor_document, profile_hash
 from bridge.services import Services
@@ -181,7 +181,7 @@ def _commit_created(
 
 def _announce(tx: Tx, services: Services, post: Post, pk: int, *, now: datetime) -> int:
     """Store a post's Create, and send it unless the post was there before us."""
-    new = _create(services, post, pk)
+    new = create_of(services, post, pk)
     activity_pk = deliveries.add_activity(tx, new, now=now)
     if post.state is not PostState.PUBLISHED:
         return 0
@@ -213,7 +213,7 @@ def _commit_edited(
     if shows_news or not change.quiet:
         plan_update(tx, services, post, known.pk, now=now)
     elif _is_told_about(tx, services, post):
-        deliveries.merge_into_create(tx, _create(services, post, known.pk), now=now)
+        deliveries.merge_into_create(tx, create_of(services, post, known.pk), now=now)
 
 
 def _shows_news(tx: Tx, draft: Draft, known: KnownPost) -> bool:
@@ -230,7 +230,7 @@ def plan_update(tx: Tx, services: Services, post: Post, pk: int, *, now: datetim
     if not _is_told_about(tx, services, post):
         return
     returns = edits.said_before(tx, pk, post.note)
-    deliveries.merge_into_create(tx, _create(services, post, pk), now=now)
+    deliveries.merge_into_create(tx, create_of(services, post, pk), now=now)
     sent, sent_at = edits.history(tx, pk)
     stands = services.config.polling.edit_delay
     edits.plan(tx, pk, update_due_at(now, sent_at, sent, stands=stands, returns=returns))
@@ -314,7 +314,8 @@ def delete_post(
     document = activities.delete(services.ids, post.site, post.id, activity_id=activity_id)
     new = _activity(post.site, document, object_uri, pk)
     unsent = deliveries.unsent_inboxes(tx, object_uri)
-    deliveries.supersede(tx, object_uri, ["Create", "Update"], "deleted before it was delivered", now=now)
+    told, why = ("Create", "Update"), "deleted before it was delivered"
+    deliveries.supersede(tx, object_uri, told, why, cause=DropCause.DELETED, now=now)
     return deliveries.fan_out(tx, deliveries.add_activity(tx, new, now=now), new, now=now, leave_out=unsent)
 
 
@@ -351,7 +352,8 @@ def _inboxes(number: int) -> str:
     return f"{number} inbox" if number == 1 else f"{number} inboxes"
 
 
-def _create(services: Services, post: Post, pk: int) -> NewActivity:
+def create_of(services: Services, post: Post, pk: int) -> NewActivity:
+    """Return a post's Create as it would be sent now."""
     object_uri = services.ids.post(post.site, post.id)
     activity_id = mint_activity_id(post.site, "Create", object_uri)
     document = activities.create(services.ids, post.site, post.note, activity_id=activity_id)

@@ -6,7 +6,7 @@ days), little for those that refuse us, none for those that understood and said 
 
 from datetime import datetime, timedelta
 
-from bridge.model import Answered, Decision, Delivered, Drop, Outcome, Retry, Unreachable
+from bridge.model import Answered, Decision, Delivered, Drop, DropCause, Outcome, Retry, Unreachable
 
 PATIENCE = tuple(
     timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 360, 720, 720, 720, 720, 720, 720)
@@ -84,6 +84,7 @@ def _wait(
     asked: timedelta | None,
 ) -> Decision:
     if attempts > len(pauses):
-        return Drop(f"{reason}; given up after {attempts} attempts", status)
+        gave_up = f"{reason}; given up after {attempts} attempts"
+        return Drop(gave_up, status, cause=DropCause.EXHAUSTED)
     pause = pauses[attempts - 1] * (1 + 0.2 * jitter)
     return Retry(now + max(pause, asked or timedelta()), reason, status)

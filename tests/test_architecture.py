@@ -16,7 +16,7 @@ LAYERS = (
     {"__main__", "cli", "config_reference", "demo", "web", "worker"},
     {"absence", "compose", "deliver", "drafting", "effects", "fetch", "folders", "holding", "incoming",
      "lookat", "mentions", "pictured", "poll", "preview", "preview_page", "profile", "publish", "reading",
-     "receive", "secondlook", "stamps", "subscribe"},
+     "receive", "secondlook", "sendagain", "stamps", "subscribe"},
     {"identity", "keyring", "pump", "services", "timekeeper", "watchdog"},
     {"changes", "entrykeys", "lint", "matching"},
     {"net", "sources", "store"},

@@ -14,11 +14,12 @@ import pytest
 from click.testing import CliRunner
 from fake_peer import Person
 from http_signing import rsa_key
-from lab import CAFE, INBOX, Lab
+from lab import BAKERY, CAFE, INBOX, Lab
 from processes import free_port, run, run_in_terminal
 
-from bridge.cli import inspect
+from bridge.cli import followers, inspect
 from bridge.cli.main import COMMANDS, cli
+from bridge.errors import StoreError
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-7]m")
 
@@ -248,6 +249,36 @@ def test_someone_who_does_not_wait_cannot_be_let_in(bridge) -> None:
     done = bridge("followers", "approve", "@nobody@mastodon.example")
     assert done.returncode == 1
     assert done.stderr.startswith("bridge: There is no waiting follower called @nobody@mastodon.example")
+
+
+def test_a_follower_who_was_let_in_is_not_thrown_out_by_the_way(make_services, clock, tmp_path: Path) -> None:
+    clock.tick(datetime.now(UTC) - clock.now())
+    with Lab(make_services, clock, more=BAKERY) as lab:
+        alice = follower(lab)
+        lab.follow(alice, CAFE.replace("cafe", "bakery"))
+        who = alice.handle
+        with pytest.raises(StoreError, match="does not wait"):
+            followers._waiting(lab.services, who, None)
+        with pytest.raises(StoreError, match="--site"):
+            followers._of_one_site(lab.services, who, None)
+        assert len(lab.followers(None)) == 2
+        removed = ask_in(tmp_path, "followers", "reject", who, "--remove", "--site", "bakery")
+        assert removed == f"{who} was turned away (bakery).\n"
+        assert [one.site for one in lab.followers(None)] == ["cafe"]
+
+
+def test_only_one_site_turns_someone_away_who_waits_at_two(make_services, clock, tmp_path: Path) -> None:
+    clock.tick(datetime.now(UTC) - clock.now())
+    waits = "approve_followers = true\n"
+    more = BAKERY.replace('name = "Bakery"\n', f'name = "Bakery"\n{waits}')
+    with Lab(make_services, clock, site=waits, more=more) as lab:
+        alice = follower(lab)
+        lab.follow(alice, CAFE.replace("cafe", "bakery"))
+        ask_in(tmp_path, "followers", "reject", alice.handle, "--site", "cafe")
+        assert [(one.site, one.state) for one in lab.followers(None)] == [("bakery", "pending")]
+        assert "no site" in ask_in(tmp_path, "followers", "reject", alice.handle, "--site", "attic", code=2)
+        ask_in(tmp_path, "followers", "approve", alice.handle, "--site", "bakery")
+        assert [(one.site, one.state) for one in lab.followers(None)] == [("bakery", "accepted")]
 
 
 # ── polling and delivering ────────────────────────────────────────────────────────────────────────

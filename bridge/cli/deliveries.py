@@ -9,6 +9,7 @@ from bridge.cli.posts import name_in
 from bridge.cli.settings import Settings
 from bridge.errors import StoreError
 from bridge.model import DeliveryState
+from bridge.sendagain import send_again
 from bridge.services import Services
 from bridge.store import deliveries as stored
 from bridge.store import peers, posts
@@ -66,14 +67,17 @@ def deliveries(
 @click.option("--server", help="All to this server that did not arrive.")
 @click.pass_obj
 def retry(settings: Settings, ids: tuple[int, ...], post: str | None, server: str | None) -> None:
-    """Send again what did not arrive: single deliveries by id, or all of a post or to a server."""
+    """Send again what did not arrive: single deliveries by id, or all of a post or to a server.
+
+    What is no longer true stays given up: posts that were deleted, edits and answers that newer ones
+    replaced, news for followers who left. A post is sent as it is now.
+    """
     if not ids and post is None and server is None:
         raise click.UsageError("Say what: ids from `bridge deliveries`, or --post, or --server.")
     services = settings.open()
     with services.store.write() as tx:
-        number = stored.retry(
-            tx, ids=ids, object_uri=_object_uri(services, post), host=server, now=services.now()
-        )
+        uri = _object_uri(services, post)
+        number = send_again(tx, services, ids=ids, object_uri=uri, host=server, now=services.now())
     say(f"{number} deliveries are due now.")
 
 

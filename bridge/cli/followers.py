@@ -2,12 +2,13 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import NoReturn
 
 import click
 
 from bridge import effects
 from bridge.cli.output import ago, print_json, print_table, say
-from bridge.cli.settings import Settings
+from bridge.cli.settings import Settings, check_site
 from bridge.errors import StoreError
 from bridge.model import Follower
 from bridge.services import Services
@@ -39,37 +40,69 @@ def followers(ctx: click.Context, site: str | None, pending: bool, as_json: bool
 
 @followers.command()
 @click.argument("who", nargs=-1, required=True)
+@click.option("--site", help="Only of this site.")
 @click.pass_obj
-def approve(settings: Settings, who: tuple[str, ...]) -> None:
+def approve(settings: Settings, who: tuple[str, ...], site: str | None) -> None:
     """Let waiting followers in; WHO is a handle or an actor's URL."""
-    _answer(settings, who, effects.approve, "follows now", waiting_only=True)
+    services = settings.open()
+    for name in who:
+        _answer(services, _waiting(services, name, site), effects.approve, "follows now")
 
 
 @followers.command()
 @click.argument("who", nargs=-1, required=True)
+@click.option("--site", help="Only of this site.")
+@click.option("--remove", is_flag=True, help="Also who was let in before: they follow no longer.")
 @click.pass_obj
-def reject(settings: Settings, who: tuple[str, ...]) -> None:
-    """Turn followers away, waiting or accepted; WHO is a handle or an actor's URL."""
-    _answer(settings, who, effects.reject, "was turned away", waiting_only=False)
+def reject(settings: Settings, who: tuple[str, ...], site: str | None, remove: bool) -> None:
+    """Turn waiting followers away, and tell their servers; WHO is a handle or an actor's URL.
 
-
-def _answer(
-    settings: Settings, who: tuple[str, ...], act: Callable[..., None], did: str, *, waiting_only: bool
-) -> None:
+    Who was let in stays, unless you say --remove.
+    """
     services = settings.open()
     for name in who:
-        for follower in _named(services, name, waiting_only=waiting_only):
-            with services.store.write() as tx:
-                act(tx, services, follower, now=services.now())
-            say(f"{follower.handle} {did} ({follower.site}).")
+        choose = _of_one_site if remove else _waiting
+        _answer(services, choose(services, name, site), effects.reject, "was turned away")
 
 
-def _named(services: Services, name: str, *, waiting_only: bool) -> list[Follower]:
+def _answer(services: Services, chosen: list[Follower], act: Callable[..., None], did: str) -> None:
+    for follower in chosen:
+        with services.store.write() as tx:
+            act(tx, services, follower, now=services.now())
+        say(f"{follower.handle} {did} ({follower.site}).")
+
+
+def _waiting(services: Services, name: str, site: str | None) -> list[Follower]:
+    """Return where someone waits for the owner's word."""
+    found = _find(services, name, site)
+    waiting = [follower for follower in found if follower.state == stored.PENDING]
+    if found and not waiting:
+        raise StoreError(
+            f"{name} does not wait: they follow {_sites(found)}. `bridge followers reject --remove` removes "
+            "who was let in."
+        )
+    return waiting or _nobody(name, "waiting follower")
+
+
+def _of_one_site(services: Services, name: str, site: str | None) -> list[Follower]:
+    """Return a follower, waiting or not: nobody is removed from a site that the owner did not think of."""
+    found = _find(services, name, site) or _nobody(name, "follower")
+    if len(found) > 1:
+        raise StoreError(f"{name} follows {_sites(found)}: say from which to remove them, with --site.")
+    return found
+
+
+def _find(services: Services, name: str, site: str | None) -> list[Follower]:
+    check_site(services, site)
     wanted = name.lstrip("@").casefold()
     with services.store.read() as tx:
-        known = stored.listing(tx, state=stored.PENDING if waiting_only else None)
-    found = [f for f in known if wanted in (f.handle.lstrip("@").casefold(), f.actor_id.casefold())]
-    if not found:
-        kind = "waiting follower" if waiting_only else "follower"
-        raise StoreError(f"There is no {kind} called {name}; `bridge followers` lists them.")
-    return found
+        known = stored.listing(tx, site)
+    return [f for f in known if wanted in (f.handle.lstrip("@").casefold(), f.actor_id.casefold())]
+
+
+def _sites(found: list[Follower]) -> str:
+    return " and ".join(sorted(follower.site for follower in found))
+
+
+def _nobody(name: str, kind: str) -> NoReturn:
+    raise StoreError(f"There is no {kind} called {name}; `bridge followers` lists them.")

@@ -8,7 +8,7 @@ import click
 
 from bridge.addresses import Reach
 from bridge.cli.output import console, say
-from bridge.cli.settings import Settings
+from bridge.cli.settings import Settings, check_site
 from bridge.deliver import Deliverer
 from bridge.model import DeliveryState
 from bridge.net import Client
@@ -75,9 +75,7 @@ def run_once(services: Services, once: Callable[[Client, asyncio.Event], Awaitab
 
 
 def _sources_of(services: Services, site: str | None) -> list[int]:
-    if site is not None and site not in services.config.sites:
-        known = ", ".join(services.config.sites)
-        raise click.UsageError(f"There is no site {site!r} in the config; there is: {known}.")
+    check_site(services, site)
     with services.store.read() as tx:
         return [source.id for source in sources.all_sources(tx) if site in (None, source.site)]
 

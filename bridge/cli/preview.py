@@ -14,7 +14,7 @@ from bridge.activitypub.ids import mint_post_id
 from bridge.addresses import Reach
 from bridge.cli.output import print_json, say
 from bridge.cli.richpost import to_text
-from bridge.cli.settings import Settings
+from bridge.cli.settings import Settings, check_site
 from bridge.compose import compose_note
 from bridge.config import FeedSource, FolderSource
 from bridge.entrykeys import canonical_link, strong_keys, weak_keys
@@ -82,9 +82,7 @@ def preview(
 
 def _previews(services: Services, what: str | None, site: str | None) -> tuple[list[Preview], list[str]]:
     """Return what is asked for, and what is wrong with its sources."""
-    if site is not None and site not in services.config.sites:
-        known = ", ".join(services.config.sites)
-        raise click.UsageError(f"There is no site {site!r} in the config; there is: {known}.")
+    check_site(services, site)
     read, failures = asyncio.run(_read_sources(services, _wanted(services, what, site)))
     found = [
         (one.site, entry) for one in read for entry in one.harvest.entries if _is_meant(one, entry, what)

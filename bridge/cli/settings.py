@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 if TYPE_CHECKING:
     from bridge.addresses import Reach
     from bridge.config import Config
@@ -58,3 +60,10 @@ class Settings:
         options += [("--resolve", pair) for pair in self.resolve]
         given = [part for name, value in options if value is not None for part in (name, str(value))]
         return [*given, "--verbose"] if self.verbose else given
+
+
+def check_site(services: "Services", site: str | None) -> None:
+    """Raise a usage error for a site that is not in the config; `None` means all of them."""
+    if site is not None and site not in services.config.sites:
+        known = ", ".join(services.config.sites)
+        raise click.UsageError(f"There is no site {site!r} in the config; there is: {known}.")

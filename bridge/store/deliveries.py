@@ -25,8 +25,8 @@ from sqlalchemy import (
 from sqlalchemy.engine import Row
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from bridge.model import Decision, Delivered, Delivery, DeliveryState, Drop, Retry
-from bridge.store import leases, schema
+from bridge.model import Decision, Delivered, Delivery, DeliveryState, Drop, DropCause, Retry
+from bridge.store import leases, schema, truth
 from bridge.store.engine import Tx, tx_holder
 from bridge.store.upsert import insert_into
 
@@ -106,7 +106,7 @@ def fan_out(
     """Queue one delivery per distinct (shared) inbox of everyone the activity concerns; return how many.
 
     Creates go to the followers; Updates and Deletes of a post also to everyone who replied, liked or
-    boosted, and a Delete to every inbox that ever took the post, or remote copies would rot.
+    boosted, and a Delete to every inbox that may ever have taken the post, or remote copies would rot.
     Inboxes whose Create waits unsent are left out of Updates: `merge_into_create` has changed it.
     """
     audience = union(*_audiences(new)).subquery()
@@ -139,14 +139,20 @@ def unsent_inboxes(tx: Tx, object_uri: str) -> list[str]:
 
 
 def supersede(
-    tx: Tx, object_uri: str, types: Collection[str], reason: str, *, site: str | None = None, now: datetime
+    tx: Tx,
+    object_uri: str,
+    types: Collection[str],
+    reason: str,
+    *,
+    site: str | None = None,
+    cause: DropCause = DropCause.SUPERSEDED,
+    now: datetime,
 ) -> int:
     """Drop what is still queued about an object, by one site or all, because something newer says it all."""
     queued = and_(_pending, ~_columns.leased, _columns.object_uri == object_uri, _columns.type.in_(types))
     if site is not None:
         queued = and_(queued, _columns.site == site)
-    values = {"state": DeliveryState.DROPPED, "reason": reason, "settled_at": now}
-    return tx.execute(update(_table).where(queued).values(values)).rowcount
+    return tx.execute(update(_table).where(queued).values(_dropped(reason, cause, now=now))).rowcount
 
 
 def _unsent_create() -> tuple[ColumnElement[bool], ...]:
@@ -164,8 +170,18 @@ def _audiences(new: NewActivity) -> Iterable[Select[Any]]:
     spoke = schema.remote_actors.join(schema.interactions, actors.id == said.actor_id)
     yield select(theirs, actors.host).select_from(spoke).where(said.post_pk == new.post_pk)
     if new.type == "Delete":
-        took = _columns.state == DeliveryState.DELIVERED
-        yield select(_columns.inbox, _columns.host).where(_columns.object_uri == new.object_uri, took)
+        yield select(_columns.inbox, _columns.host).where(
+            _columns.object_uri == new.object_uri, _may_have_arrived()
+        )
+
+
+def _may_have_arrived() -> ColumnElement[bool]:
+    """An attempt without an answer may have arrived all the same, whatever became of its delivery."""
+    said_no = _columns.cause.in_((DropCause.REFUSED, DropCause.GONE, DropCause.UNUSABLE))
+    tried = _columns.last_attempt_at.is_not(None)
+    return or_(
+        _columns.state == DeliveryState.DELIVERED, and_(tried, or_(_columns.cause.is_(None), ~said_no))
+    )
 
 
 def _enqueue(tx: Tx, activity_pk: int, new: NewActivity, target: Any, *, now: datetime) -> int:
@@ -225,7 +241,7 @@ def _set_aside(tx: Tx, rows: Sequence[Row[Any]], lane: str, *, now: datetime) ->
     suspect = [row.id for row in rows if SUSPECT_AFTER <= row.losses < QUARANTINE_AFTER and lane != SUSPECT]
     if lethal:
         reason = f"quarantined: the worker died {QUARANTINE_AFTER} times while sending this"
-        _mark(tx, lethal, state=DeliveryState.DROPPED, settled_at=now, reason=reason)
+        _mark(tx, lethal, **_dropped(reason, DropCause.QUARANTINED, now=now))
     if suspect:
         _mark(tx, suspect, lane=SUSPECT, due_at=now, attempts=_columns.attempts - 1)
     aside = {*lethal, *suspect}
@@ -292,12 +308,17 @@ def settle(tx: Tx, decided: Sequence[tuple[Delivery, Decision]], *, now: datetim
                 delivered.setdefault(status, []).append(delivery.id)
             case Retry(due_at, reason, status):
                 _mark(tx, [delivery.id], due_at=due_at, reason=reason, status=status, lane=_lane(delivery))
-            case Drop(reason, status):
-                dropped = {"state": DeliveryState.DROPPED, "settled_at": now}
-                _mark(tx, [delivery.id], reason=reason, status=status, **dropped)
+            case Drop(reason, status, gone, cause):
+                why = DropCause.GONE if gone else cause
+                _mark(tx, [delivery.id], status=status, **_dropped(reason, why, now=now))
     for status, ids in delivered.items():
         done = {"state": DeliveryState.DELIVERED, "settled_at": now, "reason": None}
         _mark(tx, ids, status=status, **done)
+
+
+def _dropped(reason: str, cause: DropCause, *, now: datetime) -> dict[str, Any]:
+    """Return what says of a delivery that it is given up."""
+    return {"state": DeliveryState.DROPPED, "reason": reason, "cause": cause, "settled_at": now}
 
 
 def _lane(delivery: Delivery) -> str:
@@ -338,10 +359,17 @@ def flush_host(tx: Tx, host: str, *, now: datetime) -> None:
 
 
 def drop_inbox(tx: Tx, site: str, inbox: str, reason: str, *, now: datetime) -> int:
-    """Give up what is queued for an inbox whose last follower left."""
-    waiting = and_(_pending, _columns.site == site, _columns.inbox == inbox, ~_columns.leased)
-    values = {"state": DeliveryState.DROPPED, "reason": reason, "settled_at": now}
-    return tx.execute(update(_table).where(waiting).values(values)).rowcount
+    """Give up what is queued for an inbox whose last follower left, and concerns nobody else behind it.
+
+    Answers are for one person, and a Delete is owed to whoever may hold the post: they stay.
+    """
+    theirs = [_columns.site == site, _columns.inbox == inbox, ~_columns.leased]
+    theirs += [_columns.type.not_in(truth.OWED), _columns.state != DeliveryState.DELIVERED]
+    theirs.append(_columns.id.not_in(truth.also_wanted(tx, theirs)))
+    failed = and_(_columns.state == DeliveryState.DROPPED, _columns.cause.in_(truth.FOR_THE_PEERS_SAKE))
+    tx.execute(update(_table).where(failed, *theirs).values(cause=DropCause.LEFT))
+    values = _dropped(reason, DropCause.LEFT, now=now)
+    return tx.execute(update(_table).where(_pending, *theirs).values(values)).rowcount
 
 
 # ── for the owner ─────────────────────────────────────────────────────────────────────────────────
@@ -401,14 +429,44 @@ def retry(
     host: str | None = None,
     now: datetime,
 ) -> int:
-    """Send again now: dropped deliveries start afresh, pending ones stop waiting. Return how many."""
+    """Send again now what is still true: dropped deliveries start afresh, pending ones stop waiting.
+
+    Only what failed for the peer's sake comes back; what was superseded or deleted stays given up. Return
+    how many are due.
+    """
     where = _filters(object_uri, host, None)
     if ids:
         where.append(_columns.id.in_(ids))
-    afresh = {"attempts": 0, "losses": 0, "first_attempt_at": None, "settled_at": None}
+    failed = and_(_columns.state == DeliveryState.DROPPED, _columns.cause.in_(truth.FOR_THE_PEERS_SAKE))
+    where += [or_(_pending, failed), ~_columns.leased]
+    wanted = truth.also_wanted(tx, where)
+    afresh = {"attempts": 0, "losses": 0, "first_attempt_at": None, "settled_at": None, "cause": None}
     again = {"state": DeliveryState.PENDING, "due_at": now, "lane": FAST, **afresh}
-    undelivered = and_(_columns.state != DeliveryState.DELIVERED, ~_columns.leased)
-    return tx.execute(update(_table).where(undelivered, *where).values(again)).rowcount
+    sendable = or_(_pending, truth.is_true(), _columns.id.in_(wanted))
+    return tx.execute(update(_table).where(sendable, *where).values(again)).rowcount
+
+
+def creates_to_begin(tx: Tx, *, now: datetime) -> list[str]:
+    """Return the objects whose Creates begin afresh now."""
+    return list(tx.scalars(select(_columns.object_uri).where(*_to_begin(now)).distinct()))
+
+
+def renew_creates(tx: Tx, new: NewActivity, *, now: datetime) -> None:
+    """Let the Creates of an object that begin afresh now carry its new content, if it has any."""
+    begins = and_(_columns.object_uri == new.object_uri, *_to_begin(now))
+    bodies = select(schema.activities.c.body).join(_table, _columns.activity_pk == schema.activities.c.pk)
+    if set(tx.scalars(bodies.where(begins).distinct())) - {new.body}:
+        tx.execute(update(_table).where(begins).values(activity_pk=add_activity(tx, new, now=now)))
+
+
+def _to_begin(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
+        _pending,
+        ~_columns.leased,
+        _columns.type == "Create",
+        _columns.attempts == 0,
+        _columns.due_at == now,
+    )
 
 
 def purge(tx: Tx, *, before: datetime) -> int:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import case, delete, func, select, update
 
-from bridge.model import Follower, RemoteActor
+from bridge.model import DropCause, Follower, RemoteActor
 from bridge.store import deliveries, schema
 from bridge.store.engine import Tx
 from bridge.store.upsert import insert_into
@@ -72,6 +72,9 @@ def remove(tx: Tx, actor_id: str, *, site: str | None = None, reason: str, now: 
     leaving = [f for f in _select(tx, _columns.actor_id == actor_id) if site in (None, f.site)]
     for follower in leaving:
         tx.execute(delete(_table).where(*_is(follower.site, actor_id)))
+        deliveries.supersede(
+            tx, actor_id, ["Accept"], reason, site=follower.site, cause=DropCause.LEFT, now=now
+        )
         inbox = follower.shared_inbox or follower.inbox
         if not _is_used(tx, follower.site, inbox):
             deliveries.drop_inbox(tx, follower.site, inbox, reason, now=now)

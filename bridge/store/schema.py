@@ -297,11 +297,12 @@ activities = Table(
     Column("site", ForeignKey("sites.key"), nullable=False),
     Column("uri", Id, nullable=False),
     Column("type", String, nullable=False),
-    Column("object_uri", Text, nullable=False),
+    Column("object_uri", Folded(512), nullable=False),  # as in its deliveries
     Column("post_pk", ForeignKey("posts.pk"), index=True),
     Column("body", LargeBinary, nullable=False),  # exact bytes; signed when sent
     Column("created_at", Moment, nullable=False),
     Index("ix_activities_uri", "uri"),
+    Index("ix_activities_object", "object_uri"),
 )
 
 deliveries = Table(
@@ -326,6 +327,7 @@ deliveries = Table(
     Column("settled_at", Moment),
     Column("status", Integer),
     Column("reason", Text),
+    Column("cause", String),  # of a drop: see `model.DropCause`
     UniqueConstraint("activity_pk", "inbox"),
     Index("ix_deliveries_due", "lane", "due_at", sqlite_where=PENDING),
     Index("ix_deliveries_order", "inbox", "object_uri", sqlite_where=PENDING),

@@ -19,6 +19,7 @@ def upgrade() -> None:
     _indexes_that_hold_their_columns()
     _arrivals_that_are_set_aside()
     _holders()
+    _causes_of_drops()
 
 
 def _indexes_that_hold_their_columns() -> None:
@@ -66,3 +67,27 @@ def _holders() -> None:
     """Who has leased a row: a worker renews and settles its own only."""
     for table in ("sources", "subscriptions", "deliveries", "remote_actors", "inbox"):
         op.add_column(table, sa.Column("holder", sa.Integer(), nullable=True))
+
+
+# What reasons said in words, in the order they are looked for; a drop that none describes stays given up.
+_CAUSES = (
+    ("superseded by %", "superseded"),
+    ("deleted before %", "deleted"),
+    ("quarantined: %", "quarantined"),
+    ("410: %", "gone"),
+    ("404 three times %", "gone"),
+    ("%; given up after %", "exhausted"),
+)
+
+
+def _causes_of_drops() -> None:
+    """Say in a word why a delivery was given up: only some may be sent again."""
+    op.add_column("deliveries", sa.Column("cause", sa.String()))
+    _fill("activities", "pk", "object_uri", "object_uri", lambda uri: fold(uri, 512), at_least=512)
+    op.create_index("ix_activities_object", "activities", ["object_uri"])
+    table = sa.table("deliveries", *(sa.column(name) for name in ("state", "cause", "reason", "status")))
+    dropped = sa.and_(table.c.state == "dropped", table.c.cause.is_(None))
+    for reason, cause in _CAUSES:
+        op.execute(table.update().where(dropped, table.c.reason.like(reason)).values(cause=cause))
+    op.execute(table.update().where(dropped, table.c.status >= 300).values(cause="refused"))
+    op.execute(table.update().where(dropped).values(cause="left"))
