@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 from weakref import WeakValueDictionary
 
+from bridge.activitypub.keys import load_public_key
 from bridge.activitypub.parse import (
     find_self,
     is_activitypub,
@@ -25,13 +26,14 @@ from bridge.activitypub.parse import (
 from bridge.activitypub.signatures import sign
 from bridge.activitypub.values import get_id
 from bridge.addresses import host_of, same_origin
-from bridge.errors import BadDocument, BadUrl
+from bridge.errors import BadDocument, BadKey, BadUrl
 from bridge.model import Answered, RemoteActor, RemoteKey, Scheme, Unreachable
 from bridge.net import PER_HOST, Client
 from bridge.services import Services
 
 JRD_ACCEPT = "application/jrd+json, application/json"
 ACCEPT = 'application/activity+json, application/ld+json; profile="https://www.w3.org/ns/activitystreams"'
+PLAIN_ACCEPT = "application/activity+json"
 LIMIT = 1024 * 1024  # bytes
 SECONDS = 10.0
 
@@ -46,10 +48,17 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class NotThere:
-    """There is no such document. `gone`: its server says for ever (410)."""
+    """There is no such document.
+
+    `absent` is the URL at which its own server says so (404, or for ever: `gone`, 410), `None` where we only
+    conclude it from an answer. `unclear`: that answer may be a passing trouble of theirs (an error page, half
+    a document), or came from another server than the URL's.
+    """
 
     why: str
     gone: bool = False
+    absent: str | None = None
+    unclear: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +75,7 @@ class NotNow:
 
 @dataclass(frozen=True, slots=True)
 class FoundActor:
-    """An actor and the keys its document lists."""
+    """An actor, and those keys that are proven to be theirs: that stand in the actor's own document."""
 
     actor: RemoteActor
     keys: tuple[RemoteKey, ...]
@@ -137,12 +146,13 @@ class Fetcher:
             if isinstance(found, NotThere | NotNow):
                 return found
         try:
-            return FoundActor(parse_actor(found, url=own_id), parse_keys(found))
+            actor = parse_actor(found, url=own_id)
         except BadDocument as error:
             return NotThere(str(error))
+        return FoundActor(actor, tuple(key for key in parse_keys(found) if _stands_in(actor.id, key.id)))
 
     async def key(self, key_id: str) -> FoundActor | NotThere | NotNow:
-        """Fetch the actor who owns a key; the key is among the result's or it is `NotThere`.
+        """Fetch the actor who owns a key; it is the result's only key, or it is `NotThere`.
 
         A key id may lead to the actor, to a stub of it (GoToSocial), or to a document of the key alone:
         in the end it is the actor's own document that has to list the key.
@@ -222,30 +232,56 @@ class Fetcher:
         return again[0]
 
     async def _fetch(self, url: str) -> tuple[Mapping[str, Any], str] | NotThere | NotNow:
-        outcome = await self._get(url, Scheme.CAVAGE)
-        if isinstance(outcome, Answered) and outcome.status in (400, 401):
-            outcome = await self._get(url, Scheme.RFC9421)
+        outcome = await self._get(url, ACCEPT)
+        if isinstance(outcome, Answered) and outcome.status == 200 and _is_bare(outcome):
+            outcome = await self._get(url, PLAIN_ACCEPT)
         now = self._services.now()
         if isinstance(outcome, Unreachable):
             return NotNow(f"{url}: {outcome.why}", now + _MINUTE)
         if outcome.status in (404, 410):
-            return NotThere(f"{url} answered {outcome.status}", gone=outcome.status == 410)
+            return _absent(url, outcome)
         if outcome.status != 200:
             return NotNow(f"{url} answered {outcome.status}", now + (outcome.retry_after or _MINUTE))
         if not is_activitypub(outcome.headers.get("content-type")):
-            return NotThere(f"{url} is no ActivityPub document but {outcome.headers.get('content-type')}")
+            why = f"{url} is no ActivityPub document but {outcome.headers.get('content-type')}"
+            return NotThere(why, unclear=True)
         try:
             return parse_document(outcome.body, url=url), outcome.url
         except BadDocument as error:
-            return NotThere(str(error))
+            return NotThere(str(error), unclear=True)
 
-    async def _get(self, url: str, scheme: Scheme) -> Answered | Unreachable:
+    async def _get(self, url: str, accept: str) -> Answered | Unreachable:
+        outcome = await self._get_signed(url, accept, Scheme.CAVAGE)
+        if isinstance(outcome, Answered) and outcome.status in (400, 401):
+            outcome = await self._get_signed(url, accept, Scheme.RFC9421)
+        return outcome
+
+    async def _get_signed(self, url: str, accept: str, scheme: Scheme) -> Answered | Unreachable:
         key, now = self._services.keys.instance, self._services.now()
 
         def signed(method: str, hop: str) -> Mapping[str, str]:
-            return sign(scheme, key, method, hop, body=None, now=now, accept=ACCEPT)
+            return sign(scheme, key, method, hop, body=None, now=now, accept=accept)
 
-        return await self._client.get(url, accept=ACCEPT, limit=LIMIT, timeout=SECONDS, sign=signed)
+        return await self._client.get(url, accept=accept, limit=LIMIT, timeout=SECONDS, sign=signed)
+
+
+def _is_bare(outcome: Answered) -> bool:
+    """Say whether it is JSON-LD without a profile, which may be anything: Epicyon's, asked for both types."""
+    media_type = outcome.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type == "application/ld+json" and not is_activitypub(outcome.headers["content-type"])
+
+
+def _absent(url: str, outcome: Answered) -> NotThere:
+    """Say what a 404 or 410 proves: only its own server can say that there is nothing at a URL."""
+    why = f"{url} answered {outcome.status}"
+    if outcome.strayed:
+        return NotThere(f"{why} by way of another server", unclear=True)
+    return NotThere(why, gone=outcome.status == 410, absent=url.partition("#")[0])
+
+
+def _stands_in(document_id: str, part_id: str) -> bool:
+    """Say whether one address is a part of the document at the other: apart from their fragments the same."""
+    return document_id.partition("#")[0] == part_id.partition("#")[0]
 
 
 def _is_part_of(document: Mapping[str, Any], final: str) -> bool:
@@ -268,4 +304,9 @@ def _owner_of(
     theirs = {key.id: key for key in keys if key.actor_id == actor.id}
     if key_id not in theirs:
         return NotThere(f"The key {key_id} does not belong to {owner}.")
-    return FoundActor(actor, tuple(theirs.values()))
+    try:
+        load_public_key(theirs[key_id].pem)
+    except BadKey as error:
+        return NotThere(f"The key {key_id} is none that is taken here: {error}")
+    # Only the key asked for: what else the document lists has not said itself that it belongs there.
+    return FoundActor(actor, (theirs[key_id],))

@@ -323,8 +323,8 @@ class Answered:
     """A server answered. Header names are lower case; `body` is decompressed and within its limit.
 
     `url` is the final one after redirects; `moved_to` is it too when every redirect on the way was
-    permanent (301, 308), else `None`; `hops` is how many redirects there were. `retry_after` is clamped to
-    six hours.
+    permanent (301, 308), else `None`; `hops` is how many redirects there were, and `strayed` whether one led
+    to another origin, even if a later one led back. `retry_after` is clamped to six hours.
     """
 
     status: int
@@ -334,6 +334,7 @@ class Answered:
     moved_to: str | None = None
     retry_after: timedelta | None = None
     hops: int = 0
+    strayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

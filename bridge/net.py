@@ -221,7 +221,8 @@ class Client:
                 if response.status not in _REDIRECTS:
                     body = await _read(response, limit)
                     moved_to = url if permanent and len(visited) > 1 else None
-                    return self._answered(response, body, url, moved_to, len(visited) - 1)
+                    strayed = len({origin(hop) for hop in visited}) > 1
+                    return self._answered(response, body, url, moved_to, len(visited) - 1, strayed=strayed)
                 target = self._next_hop(response, url, schemes)
                 permanent = permanent and _REDIRECTS[response.status]
             if target in visited:
@@ -264,10 +265,12 @@ class Client:
         url: str,
         moved_to: str | None = None,
         hops: int = 0,
+        *,
+        strayed: bool = False,
     ) -> Answered:
         headers = _plain_headers(response)
         wait = parse_retry_after(headers["retry-after"], self._now()) if "retry-after" in headers else None
-        return Answered(response.status, headers, body, url, moved_to, wait, hops)
+        return Answered(response.status, headers, body, url, moved_to, wait, hops, strayed)
 
     def _dial(
         self, info: tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]

@@ -31,7 +31,7 @@ MISSING_KEY, GONE_KEY = timedelta(minutes=10), timedelta(hours=24)
 ACTOR_FRESH = timedelta(days=1)
 PATIENCE = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 360, 720, 720, 720))
 MISSES_UNTIL_GONE, MISS_PAUSE = 3, timedelta(hours=24)
-MOVE_PAUSE = timedelta(days=7)
+LOOK_PAUSE = timedelta(hours=1)  # between two looks at an actor that the word of strangers makes us take
 ANSWERED = ("Follow", "QuoteRequest", "FeatureRequest")
 
 
@@ -52,6 +52,8 @@ class Refused:
 
     received: Received
     why: str
+    is_known: bool = False  # said in the log before, of the same key
+    may_be_gone: bool = False  # its actor's server says that there is no such key: worth a look at the actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +68,14 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class SignerGone:
-    """The key's owner is gone for good (410): all that is left to do is to forget them."""
+    """The actor is gone for good: their own id answered us 410. All that is left to do is to forget them.
+
+    A key that is gone proves nothing about anyone: whoever sends can name one.
+    """
 
     received: Received
     actor_id: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,15 +186,16 @@ class Receiver:
         cached = await asyncio.to_thread(self._cached_key, received.key_id)
         if cached is not None and cached.retry_at > self._services.now():
             if cached.pem is None:
-                return self._without_key(received, NotThere(cached.error or "no key", gone=False))
+                return self._without_key(received, NotThere(cached.error or "no key"), is_known=True)
             return self._check(received, RemoteKey(cached.id, cached.actor_id or "", cached.pem))
         fetched = await self._fetcher.key(received.key_id)
         await asyncio.to_thread(self._remember, received.key_id, fetched)
         if isinstance(fetched, NotNow):
             return Later(received, fetched.why, fetched.retry_at, fetched.asked)
         if isinstance(fetched, NotThere):
-            return self._without_key(received, fetched)
-        key = next(key for key in fetched.keys if key.id == received.key_id)
+            is_known = cached is not None and cached.error == fetched.why
+            return self._without_key(received, fetched, is_known=is_known)
+        (key,) = fetched.keys
         return self._check(received, key) or fetched
 
     def _check(self, received: Received, key: RemoteKey) -> Refused | None:
@@ -201,10 +208,11 @@ class Receiver:
         verify(request, parse(request), load_public_key(key.pem), base_urls=[self._services.config.base_url])
         return None
 
-    def _without_key(self, received: Received, missing: NotThere) -> SignerGone | Refused:
-        if missing.gone:
-            return SignerGone(received, received.actor_id)
-        return Refused(received, f"The key {received.key_id} cannot be had: {missing.why}")
+    def _without_key(self, received: Received, missing: NotThere, *, is_known: bool) -> SignerGone | Refused:
+        if missing.gone and missing.absent == received.actor_id.partition("#")[0]:
+            return SignerGone(received, received.actor_id, missing.why)
+        why = f"The key {received.key_id} cannot be had: {missing.why}"
+        return Refused(received, why, is_known=is_known, may_be_gone=missing.absent is not None)
 
     def _cached_key(self, key_id: str) -> CachedKey | None:
         with self._services.store.read() as tx:
@@ -217,8 +225,20 @@ class Receiver:
                 for key in fetched.keys:
                     remote.save_key(tx, key, now=now, fresh_for=KEY_REFETCH)
             elif isinstance(fetched, NotThere):
-                pause = GONE_KEY if fetched.gone else MISSING_KEY
-                remote.save_missing_key(tx, key_id, None, fetched.why, now=now, pause=pause)
+                self._remember_missing(tx, key_id, fetched, now=now)
+
+    def _remember_missing(self, tx: Tx, key_id: str, missing: NotThere, *, now: datetime) -> None:
+        """Ask no more for a while; a key that we hold is only given up for good reason.
+
+        Good reasons are a 410, and a document that we could read and that does not bear the key out.
+        """
+        pause = GONE_KEY if missing.gone else MISSING_KEY
+        doubtful = missing.unclear or (missing.absent is not None and not missing.gone)
+        if doubtful and remote.keep_key(tx, key_id, now=now, pause=pause):
+            return
+        remote.save_missing_key(
+            tx, key_id, None, missing.why, now=now, pause=pause, final=not missing.unclear
+        )
 
     # ── settling ──
 
@@ -245,10 +265,14 @@ class Receiver:
                 log.info("%s from %s: %s", activity.type, signer, did)
                 inbox.done(tx, received.id, did, now=now)
             case Refused(why=why):
-                log.info("Refused a %s from %s: %s", received.type, received.host, why)
+                level = logging.DEBUG if verdict.is_known else logging.INFO
+                log.log(level, "Refused a %s from %s: %s", received.type, received.host, why)
+                if verdict.may_be_gone:
+                    remote.suspect(tx, received.actor_id, pause=LOOK_PAUSE, now=now)
                 inbox.refused(tx, received.id, why, now=now)
-            case SignerGone(actor_id=actor_id):
+            case SignerGone(actor_id=actor_id, why=why):
                 if remote.knows(tx, actor_id):
+                    log.warning("%s is gone (%s): everything of theirs is erased", actor_id, why)
                     forget(tx, actor_id, "their account is gone", now=now)
                 inbox.done(tx, received.id, "its actor is gone", now=now)
             case Failed(why=why):
@@ -307,70 +331,46 @@ class Registrar:
         with self._services.store.write() as tx:
             remote.renew_errands(tx, [one.actor.id for one in errands], now=self._services.now())
 
-    async def _look(self, errand: Errand) -> tuple[Errand, FoundActor | NotThere | NotNow, FoundActor | None]:
-        """Fetch the actor, and where they moved to."""
+    async def _look(self, errand: Errand) -> tuple[Errand, FoundActor | NotThere | NotNow]:
+        """Fetch the actor at their own id."""
         try:
-            found = await self._fetcher.actor(errand.actor.id)
-            target = found.actor.moved_to if isinstance(found, FoundActor) else None
-            new_home = await self._fetcher.actor(target) if target and errand.why == "moved" else None
+            return errand, await self._fetcher.actor(errand.actor.id)
         except (asyncio.CancelledError, BridgeError) as error:
-            return errand, NotNow(str(error), self._services.now() + timedelta(minutes=1)), None
-        return errand, found, new_home if isinstance(new_home, FoundActor) else None
+            return errand, NotNow(str(error), self._services.now() + timedelta(minutes=1))
 
-    def _settle(
-        self, looks: Sequence[tuple[Errand, FoundActor | NotThere | NotNow, FoundActor | None]]
-    ) -> None:
+    def _settle(self, looks: Sequence[tuple[Errand, FoundActor | NotThere | NotNow]]) -> None:
         now = self._services.now()
         with self._services.store.write() as tx:
-            for errand, found, new_home in looks:
-                self._settle_one(tx, errand, found, new_home, now=now)
+            for errand, found in looks:
+                self._settle_one(tx, errand, found, now=now)
 
     def _settle_one(
-        self,
-        tx: Tx,
-        errand: Errand,
-        found: FoundActor | NotThere | NotNow,
-        new_home: FoundActor | None,
-        *,
-        now: datetime,
+        self, tx: Tx, errand: Errand, found: FoundActor | NotThere | NotNow, *, now: datetime
     ) -> None:
         actor_id = errand.actor.id
         if isinstance(found, NotNow):
             remote.postpone(tx, actor_id, due_at=max(found.retry_at, now + timedelta(hours=1)), missed=False)
-        elif isinstance(found, NotThere):
+        elif isinstance(found, FoundActor) and found.actor.id == actor_id:
+            self._save(tx, errand, found, now=now)
+        elif isinstance(found, NotThere) and found.absent == actor_id.partition("#")[0]:
             self._missing(tx, errand, found, now=now)
-        else:
-            self._save(tx, found, now=now)
-            if new_home is not None:
-                self._move(tx, errand, new_home.actor, now=now)
+        else:  # something else stands there, or another server answered: that says nothing about them
+            remote.postpone(tx, actor_id, due_at=now + MISS_PAUSE, missed=False)
 
-    def _save(self, tx: Tx, found: FoundActor, *, now: datetime) -> None:
-        host = host_of(found.actor.shared_inbox or found.actor.inbox)
-        remote.save_actor(tx, found.actor, host, now=now)
-        followers.relocate(tx, found.actor, host)
+    def _save(self, tx: Tx, errand: Errand, found: FoundActor, *, now: datetime) -> None:
+        actor, host = found.actor, host_of(found.actor.shared_inbox or found.actor.inbox)
+        if actor.moved_to and actor.moved_to != errand.actor.moved_to:
+            # A follower stays until they unfollow or are gone; their new account follows by itself, or not.
+            log.info("%s moved to %s", actor.handle, actor.moved_to)
+        remote.save_actor(tx, actor, host, now=now)
+        followers.relocate(tx, actor, host)
         for key in found.keys:
-            remote.save_key(tx, key, now=now, fresh_for=KEY_REFETCH)
+            remote.renew_key(tx, key, now=now, fresh_for=KEY_REFETCH)
 
     def _missing(self, tx: Tx, errand: Errand, missing: NotThere, *, now: datetime) -> None:
         """410 is the end; 404 only three times over two days: servers have bad days."""
         if missing.gone or errand.misses + 1 >= MISSES_UNTIL_GONE:
-            log.warning("%s is gone (%s): no longer a follower", errand.actor.handle, missing.why)
+            log.warning("%s is gone (%s): everything of theirs is erased", errand.actor.handle, missing.why)
             forget(tx, errand.actor.id, f"their account is gone: {missing.why}", now=now)
         else:
             remote.postpone(tx, errand.actor.id, due_at=now + MISS_PAUSE, missed=True)
-
-    def _move(self, tx: Tx, errand: Errand, target: RemoteActor, *, now: datetime) -> None:
-        """Follow our follower to their new home, if that home says it is theirs (SECURITY A13)."""
-        if errand.actor.id not in target.also_known_as:
-            log.info("%s says they moved to %s, which does not confirm it", errand.actor.id, target.id)
-            return
-        if errand.moved_at is not None and now - errand.moved_at < MOVE_PAUSE:
-            return
-        host = host_of(target.shared_inbox or target.inbox)
-        for follower in followers.listing(tx):
-            if follower.actor_id == errand.actor.id:
-                remote.save_actor(tx, target, host, now=now)
-                moved = followers.NewFollower(follower.site, target, host, follower.state, None)
-                followers.save(tx, moved, now=now)
-        followers.remove(tx, errand.actor.id, reason="they moved", now=now)
-        remote.settle_errand(tx, errand.actor.id, moved_at=now)

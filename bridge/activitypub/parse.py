@@ -349,11 +349,12 @@ def _web_id(doc: Mapping[str, Any]) -> str | None:
 
 
 def _read_key(doc: Mapping[str, Any], actor_id: str | None) -> RemoteKey | None:
-    key_id, owner = get_id(doc.get("id")), get_id(doc.get("owner")) or get_id(doc.get("controller"))
+    key_id = get_id(doc.get("id"))
+    owners = {get_id(doc[name]) for name in ("owner", "controller") if doc.get(name) is not None}
     material = doc.get("publicKeyPem") or doc.get("publicKeyMultibase")
     if not isinstance(material, str) or len(material) > MAX_PEM or key_id is None or actor_id is None:
         return None
-    if owner != actor_id or not same_origin(key_id, actor_id):
+    if owners != {actor_id} or not same_origin(key_id, actor_id):
         return None
     return RemoteKey(id=key_id, actor_id=actor_id, pem=material)
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import case, delete, or_, select, update
 from sqlalchemy.engine import RowMapping
 
 from bridge.model import RemoteActor, RemoteKey
@@ -18,7 +18,10 @@ _keys = schema.remote_keys.c
 
 @dataclass(frozen=True, slots=True)
 class CachedKey:
-    """What we know of a key id: a key, or that there was none (`pem` is `None`) until `retry_at`."""
+    """What we know of a key id: a key, or that there was none (`pem` is `None`) until `retry_at`.
+
+    `final`: that there is none is their server's word, and no passing trouble on the way.
+    """
 
     id: str
     actor_id: str | None
@@ -26,6 +29,7 @@ class CachedKey:
     error: str | None
     fetched_at: datetime
     retry_at: datetime
+    final: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,6 @@ class Errand:
     actor: RemoteActor
     why: str
     misses: int
-    moved_at: datetime | None
 
 
 def actor(tx: Tx, actor_id: str) -> tuple[RemoteActor, datetime] | None:
@@ -53,15 +56,30 @@ def save_actor(tx: Tx, seen: RemoteActor, host: str, *, now: datetime) -> None:
 
 
 def owe(tx: Tx, actor_id: str, why: str, *, due_at: datetime) -> None:
-    """Note that an actor must be looked at again; nothing happens for one we do not know."""
-    values = {"due_at": due_at, "why_due": why, "leased": False}
+    """Note that an actor must be looked at again; nothing happens for one we do not know.
+
+    One who was missing is looked at when they would have been: misses count only with a pause between them.
+    """
+    between_misses = (_actors.misses > 0) & _actors.due_at.is_not(None)
+    values = {
+        "due_at": case((between_misses, _actors.due_at), else_=due_at),
+        "why_due": why,
+        "leased": case((between_misses, _actors.leased), else_=False),
+    }
     tx.execute(update(schema.remote_actors).where(_actors.id == actor_id).values(values))
+
+
+def suspect(tx: Tx, actor_id: str, *, pause: timedelta, now: datetime) -> None:
+    """Note that an actor may be gone; with `pause` between looks, since it may be a stranger who says so."""
+    known = select(_actors.fetched_at).where(_actors.id == actor_id, _actors.due_at.is_(None))
+    if (seen := tx.scalar(known)) is not None:
+        owe(tx, actor_id, "gone", due_at=max(now, seen + pause))
 
 
 def claim_errands(tx: Tx, limit: int, *, now: datetime) -> list[Errand]:
     """Lease the looks that are due."""
     rows = leases.claim(tx, schema.remote_actors, now=now, limit=limit)
-    return [Errand(_actor(r._mapping), r.why_due or "changed", r.misses, r.moved_at) for r in rows]
+    return [Errand(_actor(r._mapping), r.why_due or "changed", r.misses) for r in rows]
 
 
 def renew_errands(tx: Tx, actor_ids: Collection[str], *, now: datetime) -> int:
@@ -81,14 +99,6 @@ def postpone(tx: Tx, actor_id: str, *, due_at: datetime, missed: bool) -> None:
     tx.execute(update(schema.remote_actors).where(*mine).values(values))
 
 
-def settle_errand(tx: Tx, actor_id: str, *, moved_at: datetime | None = None) -> None:
-    """Close an errand that left nothing else to record."""
-    values: dict[str, object] = {"due_at": None, "why_due": None, "leased": False}
-    if moved_at:
-        values["moved_at"] = moved_at
-    tx.execute(update(schema.remote_actors).where(_actors.id == actor_id).values(values))
-
-
 def forget_actor(tx: Tx, actor_id: str) -> None:
     """Erase an actor and their keys (SECURITY D8)."""
     tx.execute(delete(schema.remote_actors).where(_actors.id == actor_id))
@@ -103,34 +113,40 @@ def key(tx: Tx, key_id: str) -> CachedKey | None:
 
 def save_key(tx: Tx, found: RemoteKey, *, now: datetime, fresh_for: timedelta) -> None:
     """Cache a key; it is not fetched again within `fresh_for` because of a bad signature."""
-    _put_key(tx, found.id, actor_id=found.actor_id, pem=found.pem, error=None, now=now, pause=fresh_for)
+    said = {"actor_id": found.actor_id, "pem": found.pem, "error": None, "final": True}
+    upsert(tx, schema.remote_keys, {"id": found.id}, said | _looked_at(now, fresh_for))
+
+
+def renew_key(tx: Tx, found: RemoteKey, *, now: datetime, fresh_for: timedelta) -> None:
+    """Replace a key of an actor that we hold already; one nobody signed with is not worth keeping."""
+    held = (_keys.id == found.id, _keys.actor_id == found.actor_id)
+    values = {"pem": found.pem, "error": None, "final": True} | _looked_at(now, fresh_for)
+    tx.execute(update(schema.remote_keys).where(*held).values(values))
+
+
+def keep_key(tx: Tx, key_id: str, *, now: datetime, pause: timedelta) -> bool:
+    """Hold on to a key that could not be fetched again, and leave it for `pause`; `False`: we hold none."""
+    held = (_keys.id == key_id, _keys.pem.is_not(None))
+    return tx.execute(update(schema.remote_keys).where(*held).values(_looked_at(now, pause))).rowcount > 0
 
 
 def save_missing_key(
-    tx: Tx, key_id: str, actor_id: str | None, error: str, *, now: datetime, pause: timedelta
-) -> None:
-    """Remember that a key could not be had, so that it is not asked for again before `pause` is over."""
-    _put_key(tx, key_id, actor_id=actor_id, pem=None, error=error, now=now, pause=pause)
-
-
-def _put_key(
     tx: Tx,
     key_id: str,
-    *,
     actor_id: str | None,
-    pem: str | None,
-    error: str | None,
+    error: str,
+    *,
     now: datetime,
     pause: timedelta,
+    final: bool = True,
 ) -> None:
-    values = {
-        "actor_id": actor_id,
-        "pem": pem,
-        "error": error,
-        "fetched_at": now,
-        "retry_at": now + pause,
-    }
-    upsert(tx, schema.remote_keys, {"id": key_id}, values)
+    """Remember that a key could not be had, so that it is not asked for again before `pause` is over."""
+    said = {"actor_id": actor_id, "pem": None, "error": error, "final": final}
+    upsert(tx, schema.remote_keys, {"id": key_id}, said | _looked_at(now, pause))
+
+
+def _looked_at(now: datetime, pause: timedelta) -> dict[str, datetime]:
+    return {"fetched_at": now, "retry_at": now + pause}
 
 
 def knows(tx: Tx, actor_id: str) -> bool:

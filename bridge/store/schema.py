@@ -381,7 +381,6 @@ remote_actors = Table(
     Column("moved_to", Text),
     Column("also_known_as", Json),
     Column("fetched_at", Moment, nullable=False),
-    Column("moved_at", Moment),
     # A look at the actor that is owed: they changed, moved, or their inbox says they are gone.
     Column("due_at", Moment),
     Column("why_due", String),  # changed, moved, gone
@@ -400,6 +399,7 @@ remote_keys = Table(
     Column("error", Text),
     Column("fetched_at", Moment, nullable=False),
     Column("retry_at", Moment, nullable=False),  # not fetched again before
+    Column("final", Boolean, nullable=False, server_default=text("true")),  # missing by their server's word
 )
 
 # ── what arrives ──────────────────────────────────────────────────────────────────────────────────

@@ -6,6 +6,7 @@ makes senders retry for days, so it is only for signatures that are really bad.
 
 import hashlib
 import logging
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -17,6 +18,7 @@ from bridge.activitypub.signatures import Claim, SignedRequest, check, parse, ve
 from bridge.addresses import host_of, is_public, same_origin
 from bridge.effects import EFFECTS
 from bridge.errors import BadKey, SignatureError
+from bridge.model import RemoteKey
 from bridge.services import Services
 from bridge.store import Tx, inbox, remote
 from bridge.store.inbox import NOT_NAMED, Arrival
@@ -87,6 +89,8 @@ def _judge(services: Services, signed: SignedRequest, claim: Claim, activity: Ac
         if _needs_nothing(tx, activity):
             return _accepted()
         cached = remote.key(tx, claim.key_id)
+    if cached is not None and _is_out_of_reach(cached, now=services.now()):
+        return error(503, f"The key {claim.key_id} cannot be had now: {cached.error}", retry_after=600)
     # A FeatureRequest names no actor (FEP-7aa9): it comes from whoever the key belongs to.
     actor = activity.actor or (cached.actor_id if cached else None)
     wrong = binding_error(activity, actor or claim.key_id)
@@ -109,6 +113,11 @@ def _needs_nothing(tx: Tx, activity: Activity) -> bool:
     return activity.id is not None and activity.type != "Follow" and inbox.was_seen(tx, activity.id)
 
 
+def _is_out_of_reach(cached: remote.CachedKey, *, now: datetime) -> bool:
+    """Say whether a key that may exist could not be fetched a moment ago: the sender should come again."""
+    return cached.pem is None and not cached.final and cached.retry_at > now
+
+
 def _verify(
     services: Services,
     signed: SignedRequest,
@@ -124,15 +133,21 @@ def _verify(
         if looked_lately:
             raise SignatureError(f"The key {claim.key_id} cannot be had: {cached.error}")
         return False
-    if cached.actor_id != actor:
-        raise SignatureError(f"The key {claim.key_id} belongs to {cached.actor_id}, not to {actor}.")
     try:
-        verify(signed, claim, load_public_key(cached.pem), base_urls=[services.config.base_url])
-    except (SignatureError, BadKey):
+        _verify_with(services, signed, claim, actor, RemoteKey(cached.id, cached.actor_id or "", cached.pem))
+    except (SignatureError, BadKey) as flaw:
         if looked_lately:
-            raise
+            raise SignatureError(str(flaw)) from flaw
         return False  # they may have a new key: the worker looks, at most every ten minutes
     return True
+
+
+def _verify_with(
+    services: Services, signed: SignedRequest, claim: Claim, actor: str | None, key: RemoteKey
+) -> None:
+    if key.actor_id != actor:
+        raise SignatureError(f"The key {key.id} belongs to {key.actor_id}, not to {actor}.")
+    verify(signed, claim, load_public_key(key.pem), base_urls=[services.config.base_url])
 
 
 def _store(

@@ -20,6 +20,7 @@ def upgrade() -> None:
     _arrivals_that_are_set_aside()
     _holders()
     _causes_of_drops()
+    _proven_keys()
 
 
 def _indexes_that_hold_their_columns() -> None:
@@ -91,3 +92,11 @@ def _causes_of_drops() -> None:
         op.execute(table.update().where(dropped, table.c.reason.like(reason)).values(cause=cause))
     op.execute(table.update().where(dropped, table.c.status >= 300).values(cause="refused"))
     op.execute(table.update().where(dropped).values(cause="left"))
+
+
+def _proven_keys() -> None:
+    """Keys that could not be had now are told from keys that do not exist; a Move moves no follower."""
+    with op.batch_alter_table("remote_keys", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("final", sa.Boolean(), server_default=sa.text("true"), nullable=False))
+    with op.batch_alter_table("remote_actors", schema=None) as batch_op:
+        batch_op.drop_column("moved_at")
