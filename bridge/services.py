@@ -67,14 +67,17 @@ def open_services(
     reach: Reach = PUBLIC_INTERNET,
     now: Callable[[], datetime] = utc_now,
     generators: Generators = GENERATORS,
+    prompt: bool = False,
 ) -> Services:
     """Open the database, bring it up to date, and make sure that we still are who we were.
+
+    `prompt`: see `open_store`.
 
     Raises:
         StoreError: the database cannot be used.
         IdentityChanged: the config contradicts what followers' servers know.
     """
-    store = open_store(config.database)
+    store = open_store(config.database, prompt=prompt)
     try:
         migrate(store, now=now(), backups=config.data / "backups")
         establish(store, config, now=now(), generators=generators)

@@ -42,7 +42,7 @@ class Timekeeper:
     def catch_up(self) -> None:
         """Put right what was due by the clock of the worker before us, if it was ahead of ours."""
         now = self._clock.now()
-        with self._store.write() as tx:
+        with self._store.long_write() as tx:
             beats = identity.workers(tx)
             ahead = max((beat.beat_at - now for beat in beats), default=timedelta())
             if ahead > SKEW and self._are_alone(beats):
@@ -78,7 +78,7 @@ class Timekeeper:
         return True
 
     def _put_right(self, jump: timedelta) -> None:
-        with self._store.write() as tx:
+        with self._store.long_write() as tx:
             if self._are_alone(identity.workers(tx)):
                 moments.move(tx, jump)
             moments.pull_in(tx, now=self._clock.now() + jump)

@@ -149,11 +149,11 @@ def make_services(
     """Open services for `make_config`'s arguments; called twice, the second finds the first one's data."""
     with ExitStack() as opened:
 
-        def make(*, reach: Reach = PUBLIC_INTERNET, **written: str) -> Services:
+        def make(*, reach: Reach = PUBLIC_INTERNET, prompt: bool = False, **written: str) -> Services:
             config = make_config(**written)
             if config.database.startswith("sqlite:///"):
                 copy_sqlite(sqlite_template, Path(config.database.removeprefix("sqlite:///")))
-            services = open_services(config, reach=reach, now=clock.now, generators=generators)
+            services = open_services(config, reach=reach, now=clock.now, generators=generators, prompt=prompt)
             opened.callback(services.close)
             return services
 

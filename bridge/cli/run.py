@@ -62,7 +62,7 @@ def web(settings: Settings, workers: int) -> None:
     if workers > 1:
         serve_with_many(server.host, server.port, partial(_open, settings), workers=workers)
     else:
-        services = settings.open()
+        services = settings.open(prompt=True)
         _run(serve(server.host, server.port, services), services)
 
 
@@ -109,7 +109,7 @@ def _refuse_taken_port(server: "ServerConfig") -> None:
 
 def _open(settings: Settings):  # type: ignore[no-untyped-def]  # a partial of it crosses into Granian's process
     try:
-        return settings.open()
+        return settings.open(prompt=True)
     except BridgeError as error:
         click.echo(f"bridge: {error}", err=True)
         raise SystemExit(1) from None

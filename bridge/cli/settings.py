@@ -46,11 +46,11 @@ class Settings:
         hosts = dict(pair.split("=", 1) for pair in self.resolve)
         return Reach(frozenset(parse_pair(pair) for pair in self.allow), hosts, self.ca_file)
 
-    def open(self) -> "Services":
-        """Open everything a command works with."""
+    def open(self, *, prompt: bool = False) -> "Services":
+        """Open everything a command works with; `prompt`: for one that has to answer within seconds."""
         from bridge.services import open_services
 
-        return open_services(self.load_config(), reach=self.reach())
+        return open_services(self.load_config(), reach=self.reach(), prompt=prompt)
 
     def arguments(self) -> list[str]:
         """Return the options that make a child process start with these settings."""

@@ -25,7 +25,6 @@ Tx = Connection
 
 _HOLDER = "bridge_holder"
 
-CONNECT_SECONDS = 5  # then a server that does not answer is away
 BUSY_TIMEOUT = 10.0  # seconds a writer waits for another process's short transaction
 
 
@@ -65,6 +64,16 @@ class Store:
             yield tx
 
     @contextmanager
+    def long_write(self) -> Iterator[Tx]:
+        """Open a transaction as `write` does that may take minutes, for what goes through whole tables."""
+        with self.write() as tx:
+            if not self.is_sqlite:
+                from bridge.store.postgres import without_limit
+
+                without_limit(tx)
+            yield tx
+
+    @contextmanager
     def rebuild(self) -> Iterator[Tx]:
         """Open a writing transaction in which tables may be made anew.
 
@@ -72,7 +81,7 @@ class Store:
         not looked at until the end.
         """
         if self._writer is None:
-            with self.write() as tx:
+            with self.long_write() as tx:
                 yield tx
             return
         options = {"bridge_write": True, "bridge_rebuild": True}
@@ -107,10 +116,11 @@ def tx_holder(tx: Tx) -> int:
     return number
 
 
-def open_store(url: str, *, binding: ModuleType | None = None) -> Store:
+def open_store(url: str, *, binding: ModuleType | None = None, prompt: bool = False) -> Store:
     """Open the database at `url` (``sqlite:///path`` or ``postgresql://…``).
 
-    `binding` is the SQLite module to use instead of the newest one at hand.
+    `binding` is the SQLite module to use instead of the newest one at hand; `prompt`: who asks has to answer
+    within seconds, and cannot wait long for a PostgreSQL that does not.
 
     Raises:
         StoreError: it cannot be reached or created; the message names it without its password.
@@ -121,7 +131,7 @@ def open_store(url: str, *, binding: ModuleType | None = None) -> Store:
         engine = (
             _sqlite(Path(parsed.database or ""), binding or sqlite_module())
             if parsed.get_backend_name() == "sqlite"
-            else _postgresql(url)
+            else _postgresql(url, prompt=prompt)
         )
         with engine.connect():
             pass
@@ -131,19 +141,10 @@ def open_store(url: str, *, binding: ModuleType | None = None) -> Store:
     return Store(engine)
 
 
-def _postgresql(url: str) -> Engine:
-    parsed = make_url(url).set(drivername="postgresql+psycopg")
-    # SQLAlchemy only keeps the count of rows an INSERT made when it is asked to.
-    options = {"preserve_rowcount": True}
-    patience = {} if "connect_timeout" in parsed.query else {"connect_timeout": CONNECT_SECONDS}
-    return create_engine(
-        parsed,
-        pool_size=5,
-        max_overflow=10,
-        pool_pre_ping=True,
-        connect_args=patience,
-        execution_options=options,
-    )
+def _postgresql(url: str, *, prompt: bool = False) -> Engine:
+    from bridge.store import postgres  # its driver costs memory that an installation on SQLite has no use for
+
+    return postgres.engine(make_url(url), postgres.PROMPT if prompt else postgres.PATIENT)
 
 
 def _sqlite(path: Path, module: ModuleType) -> Engine:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoneFree
 
 from bridge.errors import StoreUnavailable
 
@@ -23,6 +24,9 @@ _SQLITE = (
 _POSTGRESQL = ("08", "53", "57P", "58", "25006")
 """SQLSTATEs: connections, resources, shutdown, the system's errors, a standby that only reads. Whatever else
 a server says is about the statement: it is a mistake of ours or a bound, which waiting never mends."""
+_SILENT = ("no answer", "timeout", "timed out", _ALL_BUSY := "all connections to it are in use")
+"""What is said when nobody answered: whoever asks next would wait as long, so only one at a time does."""
+
 _FULL = ("is full", "disk I/O error", "No space left")
 
 
@@ -33,6 +37,8 @@ class Outage:
     began: float
     last_failure: float
     full: bool
+    silent: bool
+    sentence: str
 
 
 class Watch:
@@ -42,14 +48,34 @@ class Watch:
         self._clock = clock
         self._lock = threading.Lock()
         self._outage: Outage | None = None
+        self._asking = threading.Lock()
 
     @contextmanager
     def over(self, *, writing: bool) -> Iterator[None]:
-        """Watch over one transaction."""
+        """Watch over one transaction.
+
+        While the database is silent one at a time asks whether it is back; the others hear at once that it is
+        not, or every thread there is would wait for the same.
+        """
+        outage = self._outage
+        if outage is None or not outage.silent:
+            with self._watch(writing=writing):
+                yield
+        elif self._asking.acquire(blocking=False):
+            try:
+                with self._watch(writing=writing):
+                    yield
+            finally:
+                self._asking.release()
+        else:
+            raise StoreUnavailable(outage.sentence)
+
+    @contextmanager
+    def _watch(self, *, writing: bool) -> Iterator[None]:
         try:
             yield
-        except DBAPIError as error:
-            why = explain(error)
+        except (DBAPIError, NoneFree) as error:
+            why = explain(error) if isinstance(error, DBAPIError) else _ALL_BUSY
             if why is None:
                 raise
             full = any(sign in why for sign in _FULL)
@@ -65,8 +91,9 @@ class Watch:
             now = self._clock()
             if self._outage is None:
                 log.error("%s", sentence)
-                self._outage = Outage(now, now, full)
+                self._outage = Outage(now, now, full, silent=False, sentence=sentence)
             self._outage.last_failure = now
+            self._outage.silent = any(sign in sentence for sign in _SILENT)
 
     def _succeeded(self, *, writing: bool) -> None:
         with self._lock:
