@@ -64,6 +64,11 @@ class Sink:
         """Ask what was taken so far."""
         return Tally(**json.loads(self._process.ask("tally")))
 
+    def times(self) -> list[float]:
+        """Return when each request arrived since the last reset."""
+        found: list[float] = json.loads(self._process.ask("times"))
+        return found
+
     def reset(self) -> None:
         """Count from nothing again."""
         self._process.ask("reset")
@@ -111,12 +116,14 @@ class Counter:
     def reset(self) -> None:
         self.requests = 0
         self.first_at = self.last_at = 0.0
+        self.times: list[float] = []
 
     def count(self, head: bytes, body: bytes) -> None:
         """Take note of a request that is there in full, whatever becomes of the answer."""
         self.last_at = time.monotonic()
         self.first_at = self.first_at or self.last_at
         self.requests += 1
+        self.times.append(self.last_at)
         if self._log is not None:
             os.write(self._log, _log_line(head, body))
 
@@ -166,7 +173,7 @@ class Connection(asyncio.Protocol):
 
 
 async def serve(counter: Counter, certificate: Path | None) -> None:
-    """Take requests until stdin is closed; `tally` and `reset` come as lines there."""
+    """Take requests until stdin is closed; `tally`, `times` and `reset` come as lines there."""
     loop = asyncio.get_running_loop()
     tls = None
     if certificate:
@@ -180,6 +187,9 @@ async def serve(counter: Counter, certificate: Path | None) -> None:
     async for line in lines:
         if line.strip() == b"reset":
             counter.reset()
+        if line.strip() == b"times":
+            print(json.dumps(counter.times), flush=True)
+            continue
         tally = Tally(counter.requests, counter.first_at, counter.last_at)
         print(json.dumps(tally.__dict__), flush=True)
 

@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -128,19 +128,22 @@ def add_followers(services: Services, sink: Sink, count: int, *, first: int = 0)
     """Give a bridge's café followers, each on a server of their own."""
     for start in range(first, first + count, _CHUNK):
         numbers = range(start, min(start + _CHUNK, first + count))
-        with services.store.write() as tx:
-            rows = [_follower(sink, number, services.now()) for number in numbers]
-            tx.execute(insert(schema.followers), rows)
+        add_followers_at(services, [sink.inbox(number) for number in numbers])
 
 
-def _follower(sink: Sink, number: int, now: datetime) -> dict[str, object]:
-    inbox = sink.inbox(number)
+def add_followers_at(services: Services, inboxes: Iterable[str]) -> None:
+    """Give a bridge's café a follower behind each of these shared inboxes."""
+    with services.store.write() as tx:
+        tx.execute(insert(schema.followers), [_follower(inbox, services.now()) for inbox in inboxes])
+
+
+def _follower(inbox: str, now: datetime) -> dict[str, object]:
     return {
         "site": SITE,
         "actor_id": inbox.replace("/inbox", "/users/fan"),
         "inbox": inbox.replace("/inbox", "/users/fan/inbox"),
         "shared_inbox": inbox,
-        "host": sink.host(number),
+        "host": inbox.split("/")[2],
         "state": "accepted",
         "follow_id": inbox.replace("/inbox", "/follows/1"),
         "followed_at": now,
@@ -149,9 +152,14 @@ def _follower(sink: Sink, number: int, now: datetime) -> dict[str, object]:
 
 @contextmanager
 def new_subject(
-    folder: Path, sink: Sink | None = None, *, concurrency: int = 300, database: str | None = None
+    folder: Path,
+    sink: Sink | None = None,
+    *,
+    concurrency: int = 300,
+    database: str | None = None,
+    allow: Sequence[str] = (),
 ) -> Iterator[Subject]:
-    """Set up a bridge in `folder` that may reach nothing but the sink."""
+    """Set up a bridge in `folder` that may reach nothing but the sink, and what `allow` names."""
     (folder / "content").mkdir()
     config = folder / "config.toml"
     named = f'database = "{database}"' if database else ""
@@ -159,7 +167,7 @@ def new_subject(
     config.write_text(text)
     settings = Settings(config=config)
     if sink is not None:
-        allow, resolve = (f"127.0.0.1:{sink.port}",), (f"{DOMAIN}=127.0.0.1",)
+        allow, resolve = (f"127.0.0.1:{sink.port}", *allow), (f"{DOMAIN}=127.0.0.1",)
         ca_file = str(sink.ca_file) if sink.ca_file else None
         settings = Settings(config=config, allow=allow, resolve=resolve, ca_file=ca_file)
     services = settings.open()

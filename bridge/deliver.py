@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import random
+import resource
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +15,7 @@ from bridge.activitypub.signatures import sign
 from bridge.errors import BridgeError, StoreUnavailable
 from bridge.model import Answered, Decision, Delivered, Delivery, Drop, Outcome, Scheme, Unreachable
 from bridge.net import Client
+from bridge.patience import Patience
 from bridge.pump import GRACE, Stop, pump
 from bridge.retry import decide, is_down
 from bridge.services import Services
@@ -25,6 +28,8 @@ ACCEPT = "application/activity+json, application/ld+json"
 REMEMBER_SCHEME = timedelta(days=7)
 BREAK_AFTER = 5  # failures in a row, after which a host is left alone for a while
 FIRST_BREAK, LONGEST_BREAK = timedelta(minutes=1), timedelta(hours=1)
+WAITING_TIMES = 4  # as many attempts as slots of the fast lane, with those that only wait
+SPARE_FILES = 400  # for the other lanes, fetches, the database and pictures
 SLOW_SHARE = 4  # one slot in this many is for hosts that lately did not answer
 
 # Threads answers 404 to signatures it does not like.
@@ -66,6 +71,7 @@ class Deliverer:
         self._client = client
         self._jitter = jitter
         self._grace = grace
+        self._patience = Patience(most_under_way(self._slots(deliveries.FAST), files()))
         self._busy: Counter[str] = Counter()  # deliveries under way, by host; changed in the loop only
 
     async def drain(self, stop: Stop) -> int:
@@ -86,6 +92,7 @@ class Deliverer:
             self._settle,
             renew=self._renew,
             slots=self._slots(lane),
+            patience=self._patience if lane == deliveries.FAST else None,
             stop=stop,
             grace=self._grace,
         )
@@ -175,6 +182,25 @@ class Deliverer:
         delivery, outcome = attempt.delivery, attempt.outcome
         assert outcome is not None
         return decide(outcome, attempts=delivery.attempts, now=now, jitter=self._jitter())
+
+
+def files() -> int:
+    """Return how many files and sockets this process may have open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
+
+
+def most_requests(concurrency: int) -> int:
+    """Return how many deliveries may be under way at once, with those that only wait."""
+    return most_under_way(concurrency, files())
+
+
+def most_under_way(slots: int, files: int) -> int:
+    """Return how many attempts may be under way in a lane of `slots`, with those that gave their slot up.
+
+    Each takes a socket, and what else the worker does needs some too.
+    """
+    return max(slots, min(WAITING_TIMES * slots, files - SPARE_FILES))
 
 
 def _accepted(outcome: Outcome) -> bool:

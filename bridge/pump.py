@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from bridge.errors import StoreUnavailable
+from bridge.patience import Patience
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ async def pump(
     stop: Stop,
     renew: Callable[[Sequence[Item]], object] | None = None,
     renewal: float = RENEWAL,
+    patience: Patience | None = None,
     grace: float = GRACE,
     pause: float = PAUSE,
 ) -> int:
@@ -66,9 +68,10 @@ async def pump(
     after `grace` seconds is cancelled, which `handle` answers with a result too, so that it can be settled
     as not done. What `claim` or `settle` raise ends the pump, once nothing is under way any more; results
     that could not be settled because the database is away are kept, and nothing is claimed until they are.
+    With `patience`, what takes much longer than its like gives its slot up and goes on without one.
     """
     results: list[Result] = []
-    work: _UnderWay[Item, Result] = _UnderWay(renew, renewal)
+    work: _UnderWay[Item, Result] = _UnderWay(renew, renewal, patience)
     running = work.tasks
     keeping = asyncio.ensure_future(work.keep())
     handled = idle = 0
@@ -79,9 +82,10 @@ async def pump(
                 deadline = deadline or asyncio.get_running_loop().time() + grace
                 _cancel_after(deadline, running)
             found: Sequence[Item] = ()
-            if not stop.is_set() and idle == 0 and len(running) < slots and not results:
+            room = work.room(slots)
+            if not stop.is_set() and idle == 0 and room > 0 and not results:
                 await work.renew_old()  # after a long suspension we would claim our own work again
-                found = await _claimed(claim, slots - len(running), alone=not running)
+                found = await _claimed(claim, room, alone=not running)
                 work.begin(handle, found)
                 idle = 0 if found else IDLE_TICKS
             if not running and not results:
@@ -114,9 +118,15 @@ class _Lease(Generic[Item]):
 class _UnderWay(Generic[Item, Result]):
     """What is under way, and what waits to be settled: their leases are ours to renew."""
 
-    def __init__(self, renew: Callable[[Sequence[Item]], object] | None, renewal: float) -> None:
+    def __init__(
+        self,
+        renew: Callable[[Sequence[Item]], object] | None,
+        renewal: float,
+        patience: Patience | None,
+    ) -> None:
         self._renew = renew
         self._renewal = renewal
+        self._patience = patience
         self._unsettled: list[_Lease[Item]] = []
         self._now = asyncio.get_running_loop().time
         self._renewing = asyncio.Lock()
@@ -129,10 +139,21 @@ class _UnderWay(Generic[Item, Result]):
 
     def end(self, finished: Iterable[asyncio.Task[Result]]) -> None:
         """Note what is no longer under way; what raised is left to its lease."""
+        now = self._now()
         for task in finished:
             lease = self.tasks.pop(task)
+            if self._patience is not None:
+                self._patience.learn(now - lease.begun)
             if not task.cancelled() and task.exception() is None:
                 self._unsettled.append(lease)
+
+    def room(self, slots: int) -> int:
+        """Return how many more may begin."""
+        if self._patience is None:
+            return slots - len(self.tasks)
+        since = self._now() - self._patience.seconds
+        in_slots = sum(one.begun > since for one in self.tasks.values())
+        return min(slots - in_slots, self._patience.most - len(self.tasks))
 
     def age(self) -> float:
         """Return for how many seconds the oldest item is under way."""

@@ -20,7 +20,7 @@ from apscheduler.triggers.base import BaseTrigger
 from bridge.absence import PageAsker
 from bridge.addresses import Reach
 from bridge.clock import SteadyClock, SteadyZone, passed
-from bridge.deliver import Deliverer
+from bridge.deliver import Deliverer, most_requests
 from bridge.errors import StoreUnavailable
 from bridge.fetch import Fetcher
 from bridge.lookat import tidy_pictures
@@ -235,7 +235,7 @@ async def work(services: Services) -> None:
     services = replace(services, now=clock.now)
     if not await timekeeper.begin(stop):
         return
-    progress, slots = Progress(), services.config.delivery.concurrency + FETCH_SLOTS
+    progress, slots = Progress(), most_requests(services.config.delivery.concurrency) + FETCH_SLOTS
     watchdog = Watchdog(
         progress, lambda: loop.call_soon_threadsafe(stop.set), grace=STOP_SECONDS, now=services.now
     )
