@@ -187,7 +187,7 @@ def _deliveries(size: Size, now: datetime) -> Iterator[Row]:
 
 
 def _waiting(number: int, size: Size) -> tuple[str, str]:
-    """Return (host, lane) of a delivery that waits: for one big host, or one that fails, or one that answers."""
+    """Return (host, lane) of a delivery that waits: for the big host, a failing one, or one that answers."""
     if number < size.of_one_host:
         return BIG, "fast"
     if number % 2:

@@ -20,7 +20,7 @@ LAYERS = (
     {"identity", "keyring", "pump", "services", "timekeeper", "watchdog"},
     {"changes", "entrykeys", "lint", "matching"},
     {"net", "sources", "store"},
-    {"unchanged"},
+    {"patience", "unchanged"},
     {"activitypub", "addresses", "hooks", "pictures", "progress", "retry", "unpack", "websub"},
     {"clock", "config", "errors", "generated", "lifeline", "model"},
 )  # fmt: skip

@@ -17,6 +17,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    literal_column,
     or_,
     select,
     union,
@@ -32,7 +33,11 @@ from bridge.store.upsert import insert_into
 
 _table = schema.deliveries
 _columns = _table.c
-_pending = _columns.state == DeliveryState.PENDING
+
+# Written into the statements, not bound: a plan that was made for any value uses no partial index.
+_PENDING: ColumnElement[str] = literal_column("'pending'")
+_ACCEPT: ColumnElement[str] = literal_column("'Accept'")
+_pending = _columns.state == _PENDING
 
 FAST, SLOW, SUSPECT = "fast", "slow", "suspect"
 """Lanes: hosts that answer; hosts that lately did not; deliveries that workers died with."""
@@ -271,23 +276,23 @@ def _due() -> Select[tuple[int]]:
     busy = _columns.host.in_(bindparam("busy_hosts", expanding=True))
     earlier = _table.alias("earlier")
     overtaken = exists().where(
-        earlier.c.state == DeliveryState.PENDING,
+        earlier.c.state == _PENDING,
         earlier.c.inbox == _columns.inbox,
         earlier.c.object_uri == _columns.object_uri,
         earlier.c.id < _columns.id,
     )
     accept = _table.alias("accept")
     unaccepted = exists().where(
-        accept.c.state == DeliveryState.PENDING,
+        accept.c.state == _PENDING,
         accept.c.host == _columns.host,
-        accept.c.type == "Accept",
+        accept.c.type == _ACCEPT,
         or_(accept.c.attempts == 0, and_(accept.c.attempts == 1, accept.c.leased)),
         accept.c.id < _columns.id,
     )
     due = (
         select(_columns.id, _columns.host, _columns.due_at)
         .where(_pending, in_lane, _columns.due_at <= moment, ~busy)
-        .where(~overtaken, or_(_columns.type == "Accept", ~unaccepted))
+        .where(~overtaken, or_(_columns.type == _ACCEPT, ~unaccepted))
         .order_by(_columns.due_at)  # nothing more: it is the index's order, so PostgreSQL stops at the limit
         .limit(bindparam("looked_at"))
         .with_for_update(skip_locked=True)

@@ -21,6 +21,7 @@ def upgrade() -> None:
     _holders()
     _causes_of_drops()
     _proven_keys()
+    _indexes_of_claims()
 
 
 def _indexes_that_hold_their_columns() -> None:
@@ -100,3 +101,11 @@ def _proven_keys() -> None:
         batch_op.add_column(sa.Column("final", sa.Boolean(), server_default=sa.text("true"), nullable=False))
     with op.batch_alter_table("remote_actors", schema=None) as batch_op:
         batch_op.drop_column("moved_at")
+
+
+def _indexes_of_claims() -> None:
+    """A claim looks for Accepts to each host: without an index, through all that waits for it."""
+    accepts = sa.text("state = 'pending' AND type = 'Accept'")
+    op.create_index(
+        "ix_deliveries_accepts", "deliveries", ["host"], sqlite_where=accepts, postgresql_where=accepts
+    )
