@@ -169,6 +169,19 @@ def host_of(url: str) -> str:
     return _parse(url).netloc
 
 
+def domain_of(host: str) -> str:
+    """Name the domain a host belongs to, roughly: whoever has it can make up names below it without end.
+
+    No list of public suffixes: ``co.uk`` and its like are known by their shape.
+    """
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    name = host.partition(":")[0]
+    labels = name.split(".")
+    short = len(labels) > 2 and len(labels[-1]) == 2 and len(labels[-2]) <= 3
+    return name if _ends_in_number(name) else ".".join(labels[-3 if short else -2 :])
+
+
 def _check_public(parts: _Parts, url: str, schemes: Collection[str]) -> None:
     if parts.scheme not in schemes:
         _refuse(f"only {' and '.join(sorted(schemes))} is opened, not {parts.scheme}", url)

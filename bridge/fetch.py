@@ -37,7 +37,10 @@ PLAIN_ACCEPT = "application/activity+json"
 LIMIT = 1024 * 1024  # bytes
 SECONDS = 10.0
 
-FAILURES_PER_HOST, FAILURES_IN_ALL = 6, 60  # a minute (SECURITY B8)
+CROWD, CROWDED_SECONDS = 40, 3.0  # with so many under way nobody gets longer
+
+FAILURES_PER_HOST, FAILURES_IN_ALL = 6, 60  # a minute
+FIRSTS_PER_HOST, FIRSTS_IN_ALL = 12, 900  # of the firsts of their party, who have an allowance of their own
 FAILURES_OF_PROVEN = (
     30  # a minute from a host that answered lately: made-up keys must not shut its people out
 )
@@ -91,24 +94,32 @@ class Budget:
     def __init__(self) -> None:
         self._failures: dict[str, deque[datetime]] = defaultdict(deque)
         self._all: deque[datetime] = deque()
+        self._firsts: deque[datetime] = deque()
         self._answered: dict[str, datetime] = {}
 
-    def take(self, host: str, now: datetime) -> bool:
-        """Say whether another fetch from this host may be tried, and count it if so."""
-        failed = _recent(self._failures[host], now)
+    def take(self, host: str, now: datetime, *, first: bool = False) -> bool:
+        """Say whether another fetch from this host may be tried, and count it if so.
+
+        `first`: for someone from whom nothing unproven came lately. What others had tried in vain is not
+        held against them.
+        """
+        failed, everywhere = _recent(self._failures[host], now), self._firsts if first else self._all
+        most, most_in_all = (
+            (FIRSTS_PER_HOST, FIRSTS_IN_ALL) if first else (FAILURES_PER_HOST, FAILURES_IN_ALL)
+        )
         proven = now - self._answered.get(host, _LONG_AGO) < PROVEN_FOR
-        spent = failed >= FAILURES_PER_HOST or _recent(self._all, now) >= FAILURES_IN_ALL
+        spent = failed >= most or _recent(everywhere, now) >= most_in_all
         if failed >= FAILURES_OF_PROVEN if proven else spent:
             return False
         self._failures[host].append(now)
-        self._all.append(now)
+        everywhere.append(now)
         self._forget_quiet_hosts(now)
         return True
 
     def give_back(self, host: str, then: datetime) -> None:
         """Count a fetch no longer: it succeeded."""
         self._answered[host] = then
-        for moments in (self._failures[host], self._all):
+        for moments in (self._failures[host], self._all, self._firsts):
             with suppress(ValueError):  # it took so long that it was forgotten meanwhile
                 moments.remove(then)
 
@@ -151,13 +162,13 @@ class Fetcher:
             return NotThere(str(error))
         return FoundActor(actor, tuple(key for key in parse_keys(found) if _stands_in(actor.id, key.id)))
 
-    async def key(self, key_id: str) -> FoundActor | NotThere | NotNow:
+    async def key(self, key_id: str, *, first: bool = False) -> FoundActor | NotThere | NotNow:
         """Fetch the actor who owns a key; it is the result's only key, or it is `NotThere`.
 
         A key id may lead to the actor, to a stub of it (GoToSocial), or to a document of the key alone:
         in the end it is the actor's own document that has to list the key.
         """
-        found = await self.document(key_id)
+        found = await self.document(key_id, first=first)
         if isinstance(found, NotThere | NotNow):
             return found
         owner = next((key.actor_id for key in parse_keys(found) if key.id == key_id), None)
@@ -166,7 +177,7 @@ class Fetcher:
         if not same_origin(owner, key_id):
             return NotThere(f"The key {key_id} says it belongs to {owner}, on another server.")
         # Mostly the key's URL is the actor's, with a fragment: then we have the actor already.
-        whole = found if owner == key_id.partition("#")[0] else await self.document(owner)
+        whole = found if owner == key_id.partition("#")[0] else await self.document(owner, first=first)
         if isinstance(whole, NotThere | NotNow):
             return whole
         return _owner_of(key_id, owner, whole, (*parse_keys(found), *parse_keys(whole)))
@@ -189,23 +200,23 @@ class Fetcher:
             return NotThere(str(error))
         return await self.actor(actor_id) if actor_id else NotThere(f"{host} names no actor for {handle}")
 
-    async def document(self, url: str) -> Mapping[str, Any] | NotThere | NotNow:
-        """Fetch the document a URL stands for; its `id` is where it was found (SECURITY A3)."""
+    async def document(self, url: str, *, first: bool = False) -> Mapping[str, Any] | NotThere | NotNow:
+        """Fetch the document a URL stands for; its `id` is where it was found."""
         url = url.partition("#")[0]
         if url not in self._under_way:
-            task = asyncio.ensure_future(self._document(url))
+            task = asyncio.ensure_future(self._document(url, first=first))
             self._under_way[url] = task
             task.add_done_callback(lambda _: self._under_way.pop(url, None))
         return await asyncio.shield(self._under_way[url])
 
-    async def _document(self, url: str) -> Mapping[str, Any] | NotThere | NotNow:
+    async def _document(self, url: str, *, first: bool) -> Mapping[str, Any] | NotThere | NotNow:
         try:
             host = host_of(url)
         except BadUrl as error:
             return NotThere(str(error))
         async with self._turns.setdefault(host, asyncio.Semaphore(PER_HOST)):
             now = self._services.now()
-            if not self._budget.take(host, now):
+            if not self._budget.take(host, now, first=first):
                 why = f"too many failed fetches from {host} lately"
                 return NotNow(why, now + _MINUTE * (0.5 + random.random()), asked=False)  # noqa: S311  spread
             found = await self._fetch_confirmed(url)
@@ -262,7 +273,8 @@ class Fetcher:
         def signed(method: str, hop: str) -> Mapping[str, str]:
             return sign(scheme, key, method, hop, body=None, now=now, accept=accept)
 
-        return await self._client.get(url, accept=accept, limit=LIMIT, timeout=SECONDS, sign=signed)
+        seconds = SECONDS if len(self._under_way) < CROWD else CROWDED_SECONDS
+        return await self._client.get(url, accept=accept, limit=LIMIT, timeout=seconds, sign=signed)
 
 
 def _is_bare(outcome: Answered) -> bool:

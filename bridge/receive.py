@@ -24,8 +24,9 @@ from bridge.store.remote import CachedKey, Errand
 
 log = logging.getLogger(__name__)
 
-SLOTS = 40
-LOOK_SLOTS = 20  # with SLOTS no more than `fetch.FAILURES_IN_ALL`: what is under way counts there
+LOOK_SLOTS = (
+    20  # with `inbox.OTHER_SLOTS` no more than `fetch.FAILURES_IN_ALL`: what is under way counts there
+)
 KEY_REFETCH = timedelta(minutes=10)  # a bad signature makes us look for a new key at most this often
 MISSING_KEY, GONE_KEY = timedelta(minutes=10), timedelta(hours=24)
 ACTOR_FRESH = timedelta(days=1)
@@ -97,14 +98,23 @@ class Receiver:
         self._services = services
         self._fetcher = fetcher
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._under_way: dict[int, Received] = {}
 
     async def run(self, stop: Stop) -> int:
         """Handle every arrival that is due; return how many."""
-        return await pump(self._claim, self._judge, self._settle, renew=self._renew, slots=SLOTS, stop=stop)
+        handled, slots = 0, inbox.SLOTS
+        while some := await pump(
+            self._claim, self._judge, self._settle, renew=self._renew, slots=slots, stop=stop
+        ):
+            handled += some  # and once more: hosts that were busy may have more
+        return handled
 
     def _claim(self, room: int) -> list[Received]:
+        held = list(self._under_way.values())
         with self._services.store.write() as tx:
-            return inbox.claim_due(tx, room, now=self._services.now())
+            found = inbox.claim_due(tx, room, now=self._services.now(), under_way=held)
+        self._under_way |= {received.id: received for received in found}
+        return found
 
     def _renew(self, judged: Sequence[Received]) -> None:
         with self._services.store.write() as tx:
@@ -122,6 +132,8 @@ class Receiver:
         except Exception as error:  # one poisoned arrival never stops the others
             log.exception("Arrival %d from %s failed unexpectedly", received.id, received.host)
             return Failed(received, _named(error))
+        finally:
+            self._under_way.pop(received.id, None)
 
     async def _verdict(self, received: Received) -> Verdict:
         activity = parse_activity(received.body)
@@ -188,7 +200,7 @@ class Receiver:
             if cached.pem is None:
                 return self._without_key(received, NotThere(cached.error or "no key"), is_known=True)
             return self._check(received, RemoteKey(cached.id, cached.actor_id or "", cached.pem))
-        fetched = await self._fetcher.key(received.key_id)
+        fetched = await self._fetcher.key(received.key_id, first=received.is_first)
         await asyncio.to_thread(self._remember, received.key_id, fetched)
         if isinstance(fetched, NotNow):
             return Later(received, fetched.why, fetched.retry_at, fetched.asked)

@@ -29,7 +29,7 @@ from bridge.poll import Poller
 from bridge.progress import Progress, Standing, to_detail
 from bridge.publish import announce_profile
 from bridge.pump import REPORT
-from bridge.receive import Receiver, Registrar
+from bridge.receive import LOOK_SLOTS, Receiver, Registrar
 from bridge.secondlook import SecondLooker
 from bridge.services import Services
 from bridge.store import deliveries, identity, inbox, remote, sources, subscriptions
@@ -46,7 +46,7 @@ FORGOTTEN_BEATS = timedelta(days=1)
 HOUSEKEEPING = timedelta(hours=6)
 KEEP_DELIVERIES = timedelta(days=60)
 KEEP_STRANGERS = timedelta(days=30)
-FETCH_SLOTS = 100  # requests beside deliveries: polls, keys, actors
+FETCH_SLOTS = 80 + inbox.SLOTS + LOOK_SLOTS  # requests beside deliveries: polls, keys, actors
 PAUSE_WITHOUT_STORE = 1.0  # seconds
 STOP_SECONDS = 6.5  # for what is under way; containers are killed after ten
 

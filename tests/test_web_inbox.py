@@ -19,7 +19,7 @@ from bridge.activitypub.parse import parse_activity
 from bridge.activitypub.signatures import parse, verify
 from bridge.effects import EFFECTS
 from bridge.receive import stored_request
-from bridge.store import Store, Tx, inbox, remote
+from bridge.store import Store, Tx, inbox, remote, strangers
 from bridge.web import create_wsgi
 from bridge.web import inbox as web_inbox
 
@@ -460,7 +460,7 @@ def test_what_we_take_no_interest_in_is_accepted_and_dropped(services, send, kin
 def test_when_too_many_strangers_wait_new_ones_come_back_later_but_friends_come_in(
     services, web: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web_inbox, "MAX_UNVERIFIED", 5)
+    monkeypatch.setattr(strangers, "MAX_STRANGERS", 5)
     for number in range(5):
         who = Stranger(f"user{number}")
         assert web.post(INBOX, *who.sign(who.says("Follow", CAFE), services.now())).status_code == 202

@@ -1,5 +1,6 @@
 """The inbox: what arrived, kept until it took effect exactly once."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import delete, func, select, update
 
-from bridge.store import leases, schema
+from bridge.store import leases, schema, strangers
 from bridge.store.engine import Tx
 from bridge.store.upsert import insert_new
 
@@ -15,10 +16,16 @@ _table = schema.inbox
 _columns = _table.c
 
 SEEN_FOR = timedelta(days=7)
-"""How long an activity's id is remembered (SECURITY A9)."""
+"""How long an activity's id is remembered."""
+
+_COUNTED = {"attempts": _columns.attempts + 1}
 
 NOT_NAMED = ""
 """Stands for the actor where an activity names none: it comes from whoever its key belongs to."""
+
+VERIFIED_SLOTS, OTHER_SLOTS = 40, 40  # how many are handled at once
+FIRST_SLOTS = 240  # of strangers, the first of each party: a server that hangs holds one for seconds
+SLOTS = VERIFIED_SLOTS + OTHER_SLOTS + FIRST_SLOTS
 
 QUARANTINE_AFTER = 4  # failures of ours
 FAILURE_PAUSE = timedelta(minutes=1)
@@ -40,6 +47,8 @@ class Arrival:
     verified: bool
     request: Mapping[str, Any]
     body: bytes
+    party: str = ""  # who shares a stranger's share
+    place: int = 0  # how many unproven ones of that party came before
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,13 @@ class Received:
     body: bytes
     attempts: int
     received_at: datetime
+    party: str = ""
+    place: int = 0
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the first of a party from which nothing unproven came lately, never tried before."""
+        return not self.verified and self.place == 0 and self.attempts <= 1
 
 
 def store(tx: Tx, arrival: Arrival, *, now: datetime) -> bool:
@@ -73,11 +89,23 @@ def waiting(tx: Tx, *, verified: bool | None = None) -> int:
     return tx.scalar(select(func.count()).where(*where)) or 0
 
 
-def claim_due(tx: Tx, limit: int, *, now: datetime) -> list[Received]:
-    """Lease arrivals whose time has come, in the order they came."""
-    pending = _columns.state == "pending"
-    counted = {"attempts": _columns.attempts + 1}
-    rows = leases.claim(tx, _table, pending, now=now, limit=limit, also=counted)
+def claim_due(tx: Tx, limit: int, *, now: datetime, under_way: Collection[Received] = ()) -> list[Received]:
+    """Lease arrivals whose time has come, in the order they came.
+
+    What is verified, the firsts of strangers and all other strangers have slots apart; `under_way` is what
+    the caller holds already.
+    """
+    strange = [received for received in under_way if not received.verified]
+    verified = max(0, VERIFIED_SLOTS - (len(under_way) - len(strange)))
+    first = FIRST_SLOTS - sum(received.is_first for received in strange)
+    others = OTHER_SLOTS - sum(not received.is_first for received in strange)
+    hosts = Counter(received.host for received in strange)
+    busy = [host for host, number in hosts.items() if number >= strangers.PER_HOST]
+    wanted = (_columns.state == "pending", _columns.verified)
+    rows = list(leases.claim(tx, _table, *wanted, now=now, limit=min(limit, verified), also=_COUNTED))
+    rows += strangers.claim(tx, min(limit - len(rows), first), first=True, also=_COUNTED, now=now)
+    room = min(limit - len(rows), others)
+    rows += strangers.claim(tx, room, first=False, busy=busy, also=_COUNTED, now=now)
     names = Received.__slots__
     found = [Received(**{name: row._mapping[name] for name in names}) for row in rows]
     return sorted(found, key=lambda received: received.id)

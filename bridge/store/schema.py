@@ -34,6 +34,9 @@ would load SQLAlchemy's part for PostgreSQL, 2 MB, into every process on SQLite.
 ACCEPTS = text("state = 'pending' AND type = 'Accept'")
 """The same, of the index in which claims look for Accepts."""
 
+STRANGERS = text("state = 'pending' AND verified = 0")
+"""And of the index in which strangers wait."""
+
 
 class Moment(TypeDecorator[datetime]):
     """An aware UTC datetime on both databases (SQLite has no zones)."""
@@ -419,6 +422,8 @@ inbox = Table(
     Column("key_id", Text, nullable=False),
     Column("host", String, nullable=False),  # of the key
     Column("verified", Boolean, nullable=False),
+    Column("party", String, nullable=False, server_default=""),  # keyed hash of who shares one share
+    Column("place", Integer, nullable=False, server_default=text("0")),  # how many of its party came before
     Column("request", Json, nullable=False),  # method, target, headers: what the signature covers
     Column("body", LargeBinary, nullable=False),
     Column("state", String, nullable=False, server_default="pending"),  # pending, done, refused, quarantined
@@ -431,6 +436,8 @@ inbox = Table(
     Column("settled_at", Moment),
     Column("reason", Text),
     Index("ix_inbox_due", "due_at", sqlite_where=PENDING),
+    Index("ix_inbox_strangers", "place", "attempts", "id", sqlite_where=STRANGERS),
+    Index("ix_inbox_party", "party", "received_at"),
     Index("ix_inbox_received", "received_at"),
 )  # fmt: skip
 

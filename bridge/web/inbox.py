@@ -6,6 +6,7 @@ makes senders retry for days, so it is only for signatures that are really bad.
 
 import hashlib
 import logging
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -20,16 +21,15 @@ from bridge.effects import EFFECTS
 from bridge.errors import BadKey, SignatureError
 from bridge.model import RemoteKey
 from bridge.services import Services
-from bridge.store import Tx, inbox, remote
+from bridge.store import Tx, inbox, remote, strangers
 from bridge.store.inbox import NOT_NAMED, Arrival
 from bridge.web.answers import error
-from bridge.web.limits import RateLimit, client_address
+from bridge.web.limits import Parties, RateLimit, client_address
 
 log = logging.getLogger(__name__)
 
 MAX_BODY = 1024 * 1024  # bytes: Mastodon's limit too
 MAX_UNVERIFIED_BODY = 256 * 1024  # of strangers, which is kept until their key is fetched
-MAX_UNVERIFIED = 2_000  # arrivals waiting for a key; more are asked to come back
 POSTS_PER_5_MINUTES = 3_000  # from one address: a Move brings thousands of Follows at once
 
 _ACCEPTED_TYPES = ("application/activity+json", "application/ld+json", "application/json")
@@ -38,18 +38,18 @@ _ACCEPTED_TYPES = ("application/activity+json", "application/ld+json", "applicat
 def blueprint(services: Services) -> Blueprint:
     """Build the routes of the shared inbox and of each actor's own."""
     routes = Blueprint("inbox", __name__)
-    limit = RateLimit(POSTS_PER_5_MINUTES, seconds=300)
+    limit, parties = RateLimit(POSTS_PER_5_MINUTES, seconds=300), Parties()
 
     @routes.post("/ap/inbox")
     @routes.post("/ap/instance/inbox")
     def shared_inbox() -> Response:
-        return _receive(services, limit)
+        return _receive(services, limit, parties)
 
     @routes.post("/ap/<site>/inbox")
     def own_inbox(site: str) -> Response:
         if site not in services.config.sites:
             return error(404, f"There is no site {site[:40]!r} here.")
-        return _receive(services, limit)
+        return _receive(services, limit, parties)
 
     @routes.get("/ap/inbox")
     def unreadable() -> Response:
@@ -59,7 +59,7 @@ def blueprint(services: Services) -> Blueprint:
     return routes
 
 
-def _receive(services: Services, limit: RateLimit) -> Response:
+def _receive(services: Services, limit: RateLimit, parties: Parties) -> Response:
     if (request.content_length or 0) > MAX_BODY:
         return error(413, f"An activity may have {MAX_BODY} bytes at most.")
     content_type = (request.content_type or "").partition(";")[0].strip().lower()
@@ -77,10 +77,13 @@ def _receive(services: Services, limit: RateLimit) -> Response:
     signed = _signed_request(body)
     claim = parse(signed)
     check(signed, claim, base_urls=[services.config.base_url], now=services.now())
-    return _judge(services, signed, claim, parse_activity(body))
+    party = parties.name(address, host_of(claim.key_id))
+    return _judge(services, signed, claim, parse_activity(body), party)
 
 
-def _judge(services: Services, signed: SignedRequest, claim: Claim, activity: Activity) -> Response:
+def _judge(
+    services: Services, signed: SignedRequest, claim: Claim, activity: Activity, party: str
+) -> Response:
     if activity.type not in EFFECTS:
         return _accepted()  # counted nowhere: anyone can send anything here
     if activity.actor is not None and not same_origin(activity.actor, claim.key_id):
@@ -97,7 +100,8 @@ def _judge(services: Services, signed: SignedRequest, claim: Claim, activity: Ac
     if wrong:
         raise SignatureError(wrong)
     verified = _verify(services, signed, claim, actor, cached)
-    return _store(services, signed, claim, activity, actor or NOT_NAMED, verified=verified)
+    arrival = _arrival(signed, claim, activity, actor or NOT_NAMED, verified=verified)
+    return _store_known(services, arrival) if verified else _store_strange(services, arrival, party)
 
 
 def _needs_nothing(tx: Tx, activity: Activity) -> bool:
@@ -150,18 +154,10 @@ def _verify_with(
     verify(signed, claim, load_public_key(key.pem), base_urls=[services.config.base_url])
 
 
-def _store(
-    services: Services,
-    signed: SignedRequest,
-    claim: Claim,
-    activity: Activity,
-    actor: str,
-    *,
-    verified: bool,
-) -> Response:
-    if not verified and len(signed.body) > MAX_UNVERIFIED_BODY:
-        return error(413, f"From strangers an activity may have {MAX_UNVERIFIED_BODY} bytes at most.")
-    arrival = Arrival(
+def _arrival(
+    signed: SignedRequest, claim: Claim, activity: Activity, actor: str, *, verified: bool
+) -> Arrival:
+    return Arrival(
         signature_hash=hashlib.sha256(claim.signature).hexdigest(),
         activity_id=activity.id,
         type=activity.type,
@@ -172,11 +168,32 @@ def _store(
         request={"method": signed.method, "target": signed.target, "headers": _needed(signed, claim)},
         body=signed.body,
     )
+
+
+def _store_known(services: Services, arrival: Arrival) -> Response:
     with services.store.write() as tx:
-        if not verified and inbox.waiting(tx, verified=False) >= MAX_UNVERIFIED:
-            return error(503, "Too many requests from strangers wait here; please retry.", retry_after=60)
         inbox.store(tx, arrival, now=services.now())
     return _accepted()
+
+
+def _store_strange(services: Services, arrival: Arrival, party: str) -> Response:
+    """Keep what a stranger sent, at its place; whoever is refused is refused before anything is written."""
+    if len(arrival.body) > MAX_UNVERIFIED_BODY:
+        return error(413, f"From strangers an activity may have {MAX_UNVERIFIED_BODY} bytes at most.")
+    now = services.now()
+    with services.store.read() as tx:
+        place = strangers.admit(tx, party, now=now)
+    if place is None:
+        return _no_room()
+    with services.store.write() as tx:
+        if not strangers.make_room(tx, place, now=now):
+            return _no_room()
+        inbox.store(tx, replace(arrival, party=party, place=place), now=now)
+    return _accepted()
+
+
+def _no_room() -> Response:
+    return error(503, "Too many requests from strangers wait here; please retry.", retry_after=60)
 
 
 def read_body(limit: int) -> bytes | None:

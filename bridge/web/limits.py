@@ -1,11 +1,15 @@
 """Who is asking, and whether they ask too often."""
 
 import ipaddress
+import secrets
 import time
 from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from ipaddress import IPv4Address, IPv6Address
 
 from flask import Request
+
+from bridge.addresses import domain_of, is_public
 
 Address = IPv4Address | IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -31,6 +35,22 @@ class RateLimit:
             self._left.clear()
         self._left[key] = (left - 1 if left >= 1 else left, now)
         return left >= 1
+
+
+class Parties:
+    """Names whoever shares what strangers may take: all from one address; behind a proxy, all of one domain.
+
+    The names tell nothing, and nothing at all after this process has ended.
+    """
+
+    def __init__(self) -> None:
+        self._secret = secrets.token_bytes(16)
+
+    def name(self, address: Address | None, key_host: str) -> str:
+        """Name the party of a request from an address, signed with a key on a host."""
+        # A private address is a proxy's, behind which everyone is.
+        named = _bucket(address) if address is not None and is_public(address) else domain_of(key_host)
+        return blake2b(named.encode(), key=self._secret, digest_size=8).hexdigest()
 
 
 def client_address(asked: Request, trusted: Sequence[Network]) -> Address | None:

@@ -22,6 +22,7 @@ def upgrade() -> None:
     _causes_of_drops()
     _proven_keys()
     _indexes_of_claims()
+    _shares_of_strangers()
 
 
 def _indexes_that_hold_their_columns() -> None:
@@ -108,4 +109,19 @@ def _indexes_of_claims() -> None:
     accepts = sa.text("state = 'pending' AND type = 'Accept'")
     op.create_index(
         "ix_deliveries_accepts", "deliveries", ["host"], sqlite_where=accepts, postgresql_where=accepts
+    )
+
+
+def _shares_of_strangers() -> None:
+    """Who shares what strangers may take, and how many of them came before: the first of each goes first."""
+    with op.batch_alter_table("inbox") as batch_op:
+        batch_op.add_column(sa.Column("party", sa.String(), server_default="", nullable=False))
+        batch_op.add_column(sa.Column("place", sa.Integer(), server_default=sa.text("0"), nullable=False))
+    op.create_index("ix_inbox_party", "inbox", ["party", "received_at"])
+    op.create_index(
+        "ix_inbox_strangers",
+        "inbox",
+        ["place", "attempts", "id"],
+        postgresql_where=sa.text("state = 'pending' AND NOT verified"),
+        sqlite_where=sa.text("state = 'pending' AND verified = 0"),
     )
