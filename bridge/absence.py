@@ -4,8 +4,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import urljoin, urlsplit
 
+from bridge.addresses import join, same_site
 from bridge.changes import CHECK_PAUSE, GONE_SPAN, MOST_GONE, PageCheck, Reason, is_deleted
 from bridge.model import Answered, Outcome
 from bridge.net import Client
@@ -65,14 +65,14 @@ class PageAsker:
     def _home_of(self, page: str, site: str) -> str:
         """Return the front page of the site a page is on, which need not be the website in the config."""
         website = self._services.site(site).website
-        return website if _is_same_host(page, website) else urljoin(page, "/")
+        return website if same_site(page, website) else join(page, "/") or website
 
     async def _status(self, url: str) -> int:
         """Return what an address answers with; 0 when nobody does, or another host than the one asked."""
         outcome: Outcome = await self._client.get(
             url, accept=ACCEPT, limit=LIMIT, timeout=SECONDS, schemes=("https", "http")
         )
-        if not isinstance(outcome, Answered) or not _is_same_host(url, outcome.url):
+        if not isinstance(outcome, Answered) or not same_site(url, outcome.url):
             return 0
         return outcome.status
 
@@ -111,8 +111,3 @@ class PageAsker:
 
     def _are_many(self, tx: Tx, absence: Absence, now: datetime) -> bool:
         return absences.deleted_lately(tx, absence.source_id, since=now - A_DAY) >= MOST_GONE
-
-
-def _is_same_host(one: str, other: str) -> bool:
-    hosts = [(urlsplit(url).hostname or "").removeprefix("www.") for url in (one, other)]
-    return hosts[0] == hosts[1]

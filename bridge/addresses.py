@@ -1,11 +1,14 @@
-"""Which URLs this program opens and which addresses it connects to: pure rules, asked again at the dial."""
+"""The one door for URLs from outside: taken apart without raising, and which of them are opened. Pure.
+
+Which addresses are connected to is asked here too, and again at the dial.
+"""
 
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import NoReturn
-from urllib.parse import quote
+from urllib.parse import quote, urljoin, urlsplit
 
 import idna
 
@@ -17,8 +20,8 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 # ── addresses ────────────────────────────────────────────────────────────────────────────────────
 
-# `ipaddress.is_global` calls ::127.0.0.1, 64:ff9b::7f00:1 and 224.0.0.1 global (SECURITY 0.2), so IPv6
-# is an allow-list with holes and IPv4 the IANA special-purpose registry, spelt out.
+# `ipaddress.is_global` calls ::127.0.0.1, 64:ff9b::7f00:1 and 224.0.0.1 global, so IPv6 is an
+# allow-list with holes and IPv4 the IANA special-purpose registry, spelt out.
 _V6_UNICAST = IPv6Network("2000::/3")
 _V6_REFUSED = tuple(
     IPv6Network(net) for net in ("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20")
@@ -40,10 +43,10 @@ def is_public(address: str | IPv4Address | IPv6Address) -> bool:
     An IPv4 address wrapped in IPv6 (``::ffff:10.0.0.1``) is judged as the IPv4 address it is.
     """
     if isinstance(address, str):
-        try:
-            address = ip_address(address)
-        except ValueError:
+        found = read_address(address)
+        if found is None:
             return False
+        address = found
     if isinstance(address, IPv6Address):
         if address.scope_id is not None:
             return False
@@ -51,6 +54,14 @@ def is_public(address: str | IPv4Address | IPv6Address) -> bool:
             return address in _V6_UNICAST and not any(address in net for net in _V6_REFUSED)
         address = address.ipv4_mapped
     return not any(address in net for net in _V4_REFUSED)
+
+
+def read_address(text: str) -> IPv4Address | IPv6Address | None:
+    """Return the IP address that a text is, without brackets; `None` for any other text."""
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True)
@@ -92,16 +103,66 @@ PUBLIC_INTERNET = Reach()
 def parse_pair(text: str) -> tuple[str, int]:
     """Read ``127.0.0.1:8001`` or ``[::1]:8001`` as a pair for `Reach.allow`; raises BadUrl otherwise."""
     address, _, port = text.rpartition(":")
-    try:
-        literal = str(ip_address(address.removeprefix("[").removesuffix("]")))
-    except ValueError:
-        literal = ""
-    if not literal or not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65536:
+    literal = read_address(address.removeprefix("[").removesuffix("]"))
+    if literal is None or not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65536:
         raise BadUrl(f"write an address and a port, such as 127.0.0.1:8001, instead of {text[:_MAX_SHOWN]!r}")
-    return literal, int(port)
+    return str(literal), int(port)
 
 
-# ── URLs ─────────────────────────────────────────────────────────────────────────────────────────
+# ── URLs as they are written ─────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A URL taken apart as it is written; `host` in lower case, without brackets, port and user.
+
+    Everything is empty where it cannot be taken apart: a port that is no number or beyond 65535, brackets
+    that hold no IPv6 address, a host that changes into a path when it is normalised (NFKC).
+    """
+
+    scheme: str = ""
+    netloc: str = ""
+    host: str = ""
+    port: int | None = None
+    path: str = ""
+    query: str = ""
+    fragment: str = ""
+
+    @property
+    def site(self) -> str:
+        """The host without its `www.`, by which people call it."""
+        return self.host.removeprefix("www.")
+
+
+_NO_PARTS = Parts()
+
+
+def take_apart(url: str) -> Parts:
+    """Return the parts of a URL, absolute or not; never raises."""
+    try:
+        split = urlsplit(url)
+        host, port = split.hostname or "", split.port
+    except ValueError:
+        return _NO_PARTS
+    return Parts(split.scheme, split.netloc, host, port, split.path, split.query, split.fragment)
+
+
+def join(base: str, url: str) -> str | None:
+    """Return where `url` leads from `base`; `None` where either cannot be taken apart."""
+    try:
+        joined = urljoin(base, url)
+    except ValueError:
+        return None
+    return joined if not joined or take_apart(joined) is not _NO_PARTS else None
+
+
+def same_site(one: str, other: str) -> bool:
+    """Say whether two URLs are on one host, with or without `www.`; a URL without a host is on none."""
+    site = take_apart(one).site
+    return bool(site) and site == take_apart(other).site
+
+
+# ── URLs that are opened ─────────────────────────────────────────────────────────────────────────
 
 _FORBIDDEN = re.compile(r"[\s\\\x00-\x1f\x7f-\x9f]")
 _URL = re.compile(
@@ -114,7 +175,7 @@ _SENT_AS_IS = "%!$&'()*+,;=:@/?[]~"  # every other character of path and query i
 
 
 @dataclass(frozen=True, slots=True)
-class _Parts:
+class _Canonical:
     """A URL taken apart, each part canonical; `target` is path and query as they are sent."""
 
     scheme: str
@@ -182,7 +243,7 @@ def domain_of(host: str) -> str:
     return name if _ends_in_number(name) else ".".join(labels[-3 if short else -2 :])
 
 
-def _check_public(parts: _Parts, url: str, schemes: Collection[str]) -> None:
+def _check_public(parts: _Canonical, url: str, schemes: Collection[str]) -> None:
     if parts.scheme not in schemes:
         _refuse(f"only {' and '.join(sorted(schemes))} is opened, not {parts.scheme}", url)
     if parts.port != _DEFAULT_PORTS[parts.scheme]:
@@ -193,7 +254,7 @@ def _check_public(parts: _Parts, url: str, schemes: Collection[str]) -> None:
         _refuse("the host is no name on the public internet", url)
 
 
-def _parse(url: str) -> _Parts:
+def _parse(url: str) -> _Canonical:
     if len(url) > MAX_URL:
         _refuse(f"a URL may have {MAX_URL} characters", url)
     if _FORBIDDEN.search(url):
@@ -207,7 +268,7 @@ def _parse(url: str) -> _Parts:
         target = quote((shape["path"] or "/") + (shape["query"] or ""), safe=_SENT_AS_IS)
     except UnicodeEncodeError:
         _refuse("half a character (a lone surrogate) stands in the path", url)
-    return _Parts(scheme, host, _DEFAULT_PORTS[scheme] if port is None else port, target)
+    return _Canonical(scheme, host, _DEFAULT_PORTS[scheme] if port is None else port, target)
 
 
 def _split_authority(authority: str, url: str) -> tuple[str, int | None]:

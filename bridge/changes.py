@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from urllib.parse import urlsplit
 
+from bridge.addresses import take_apart
 from bridge.entrykeys import canonical_link, content_hash, text_hash
 from bridge.matching import Known, Match, all_keys, match_entries
 from bridge.model import Entry, PostState
@@ -352,7 +352,7 @@ def is_strange(found: Sequence[Entry], known: Mapping[str, Known], hosts_before:
 
     A parked domain or a mixed-up server answers with a perfectly good feed of somebody else.
     """
-    hosts = {urlsplit(entry.link).hostname for entry in found if entry.link}
+    hosts = {take_apart(entry.link).host for entry in found if entry.link}
     if not hosts or not hosts_before or hosts.intersection(hosts_before):
         return False
     return not match_entries(found, known).posts

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import urlsplit
 
 from bridge import changes
+from bridge.addresses import take_apart
 from bridge.changes import Created, Edited, Gone, Known, Policy
 from bridge.compose import Checked, Mentioned
 from bridge.errors import NotAFeed, ShrunkenFeed, SourceError
@@ -216,7 +216,7 @@ def _refuse_strangers(
             f"{source.location}: {what} is empty, but {len(alive)} posts came from it. Nothing is concluded "
             "from that: if they are really gone, `bridge unpublish` deletes them."
         )
-    hosts = {urlsplit(post.page_url).hostname or "" for post in alive if post.page_url}
+    hosts = {take_apart(post.page_url).host for post in alive if post.page_url}
     if source.kind == "feed" and changes.is_strange(harvest.entries, known, hosts):
         raise NotAFeed(
             f"{source.location}: this is another site's feed now: none of its {len(harvest.entries)} entries "

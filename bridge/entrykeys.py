@@ -9,8 +9,9 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode
 
+from bridge.addresses import Parts, take_apart
 from bridge.model import Entry
 from bridge.sources.html import plain_text
 
@@ -67,8 +68,10 @@ def canonical_link(link: str) -> str:
 
     What stands behind a # is kept, for weblogs put a whole day's posts on one page.
     """
-    parts = urlsplit(link)
-    host = (parts.hostname or "").removeprefix("www.")
+    parts = take_apart(link)
+    if parts == Parts():  # it has no other spelling
+        return link.strip()
+    host = parts.site
     if parts.port and parts.port not in (80, 443):
         host = f"{host}:{parts.port}"
     return f"{host}{_folded_path(parts.path)}{_folded_query(parts.query)}{_folded_fragment(parts.fragment)}"
@@ -127,20 +130,20 @@ def _folded_guid(guid: str) -> str:
 
 def _path(link: str) -> str:
     """Return a page's path on whatever host, whatever its case; a site's root names no entry."""
-    parts = urlsplit(link)
+    parts = take_apart(link)
     path = _folded_path(parts.path).casefold()
     rest = f"{path}{_folded_query(parts.query)}{_folded_fragment(parts.fragment)}"
     return rest if path or parts.query or parts.fragment else ""
 
 
 def _is_root(link: str) -> bool:
-    parts = urlsplit(link)
+    parts = take_apart(link)
     return not (_folded_path(parts.path) or _folded_query(parts.query) or _folded_fragment(parts.fragment))
 
 
 def _slug(link: str) -> str:
     """Return the last part of a page's path, which stays when it is moved to another folder."""
-    parts = urlsplit(link)
+    parts = take_apart(link)
     if _folded_fragment(parts.fragment):
         return ""
     last = _SUFFIX.sub("", _folded_path(parts.path).rpartition("/")[2].casefold())
@@ -153,12 +156,13 @@ def _words(title: str) -> str:
 
 
 def _folded_path(path: str) -> str:
-    return unquote(_INDEX.sub("/", path)).rstrip("/")
+    # PostgreSQL holds no NUL: the one character that stays as it is written.
+    return unquote(_INDEX.sub("/", path)).replace("\0", "%00").rstrip("/")
 
 
 def _folded_query(query: str) -> str:
     pairs = [pair for pair in parse_qsl(query, keep_blank_values=True) if not _TRACKING.match(pair[0])]
-    return f"?{urlencode(sorted(pairs))}" if pairs else ""
+    return f"?{urlencode(sorted(pairs), errors='replace')}" if pairs else ""
 
 
 def _folded_fragment(fragment: str) -> str:

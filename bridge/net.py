@@ -10,11 +10,9 @@ import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from functools import partial
 from types import TracebackType
 from typing import Self
-from urllib.parse import urljoin
 
 import aiohttp
 import certifi
@@ -23,9 +21,10 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
-from bridge.addresses import PUBLIC_INTERNET, Reach, check_url, origin
+from bridge.addresses import PUBLIC_INTERNET, Reach, check_url, join, origin
 from bridge.errors import BadUrl, ConfigError
 from bridge.model import Answered, Outcome, Unreachable
+from bridge.moments import read_rfc822
 from bridge.unpack import ACCEPT_ENCODING, Unpackable, unpacker
 
 CONNECT_SECONDS = 5
@@ -238,10 +237,11 @@ class Client:
         location = response.headers.get("Location", "")
         if not location:
             raise UnusableAnswer(f"redirected ({response.status}) without saying where to")
+        joined = join(url, location)
+        if joined is None:
+            raise UnusableAnswer("redirected to something that is no URL")
         try:
-            target = check_url(urljoin(url, location), reach=self._reach, schemes=schemes)
-        except ValueError:  # urljoin's, for brackets that are no IPv6 address
-            raise UnusableAnswer("redirected to something that is no URL") from None
+            target = check_url(joined, reach=self._reach, schemes=schemes)
         except BadUrl as error:
             raise UnusableAnswer(f"redirected astray: {error}") from None
         if url.startswith("https:") and not target.startswith("https:"):
@@ -346,12 +346,8 @@ def parse_retry_after(text: str, now: datetime) -> timedelta | None:
         return None
     if re.fullmatch("[0-9]+", text):
         return min(timedelta(seconds=int(text)), MAX_RETRY_AFTER) if int(text) <= 86_400 else None
-    try:
-        until = parsedate_to_datetime(text)
-        wait = (until if until.tzinfo else until.replace(tzinfo=UTC)) - now
-    except (ValueError, OverflowError):
-        return None
-    return min(max(wait, timedelta()), MAX_RETRY_AFTER)
+    until = read_rfc822(text)
+    return None if until is None else min(max(until - now, timedelta()), MAX_RETRY_AFTER)
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:

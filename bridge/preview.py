@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from html import escape, unescape
 from typing import Any
-from urllib.parse import urlsplit
 
 from bridge.activitypub.documents import MAX_ACTIVITY_BYTES, encode
+from bridge.addresses import same_site, take_apart
 from bridge.compose import Kind, choose_pictures, kind_of
 from bridge.compose.template import shows_whole_text
 from bridge.config import SiteConfig
 from bridge.model import PUBLIC, Entry
-from bridge.sources.html import plain_text, same_host, shorten, to_note_html
+from bridge.sources.html import plain_text, shorten, to_note_html
 from bridge.sources.receivers import as_misskey, keep_as_mastodon
 
 LONG = 500  # characters: what Mastodon lets its own people write
@@ -140,8 +140,8 @@ def _card(note: Mapping[str, Any], entry: Entry, config: SiteConfig, html: str) 
     url = unescape(next(links, ""))
     if not url:
         return None
-    host = (urlsplit(url).hostname or "").removeprefix("www.")
-    ours = not entry.about and any(same_host(url, own) for own in (config.website, entry.link or note["id"]))
+    host = take_apart(url).site
+    ours = not entry.about and any(same_site(url, own) for own in (config.website, entry.link or note["id"]))
     text = entry.summary or plain_text(entry.html)
     return Card(url, entry.title or host, shorten(text, 160) if ours else "", config.name if ours else host)
 
@@ -239,12 +239,12 @@ def _pictures(number: int) -> str:
 
 
 def _on_links(note: Mapping[str, Any], entry: Entry, config: SiteConfig) -> Iterator[Remark]:
-    if urlsplit(note["url"]).netloc != urlsplit(note["id"]).netloc:
+    if take_apart(note["url"]).netloc != take_apart(note["id"]).netloc:
         yield Remark(
             Level.WARNING,
             "Its link is on another host than the bridge: Misskey's relatives and Pixelfed drop it. "
             "urls = “auto” avoids that.",
         )
-    if entry.link and not same_host(entry.link, config.website):
-        host = urlsplit(entry.link).hostname
-        yield Remark(Level.NOTE, f"Its page is on {host}, not on {urlsplit(config.website).hostname}.")
+    if entry.link and not same_site(entry.link, config.website):
+        host = take_apart(entry.link).host
+        yield Remark(Level.NOTE, f"Its page is on {host}, not on {take_apart(config.website).host}.")

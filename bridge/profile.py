@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 
 from bridge.activitypub import documents
 from bridge.activitypub.content import link_html
 from bridge.activitypub.documents import ActorProfile
+from bridge.addresses import take_apart
 from bridge.config import SiteConfig
 from bridge.model import Image
 from bridge.services import Services
@@ -47,7 +47,7 @@ def profile_url(services: Services, site: SiteConfig) -> str:
 
     Mastodon ignores an actor's `url` on another host than its id; our page there redirects.
     """
-    same_host = urlsplit(site.website).netloc == urlsplit(services.config.base_url).netloc
+    same_host = take_apart(site.website).netloc == take_apart(services.config.base_url).netloc
     return site.website if same_host else services.ids.profile(site.user)
 
 
@@ -94,7 +94,7 @@ def _picture_of(
     if picture is None:
         return None
     if isinstance(picture, str):
-        return Image(picture, alt, PICTURE_TYPES.get(Path(urlsplit(picture).path).suffix.lower()))
+        return Image(picture, alt, PICTURE_TYPES.get(Path(take_apart(picture).path).suffix.lower()))
     try:
         url = services.ids.picture(key, picture_name(picture, role, picture.read_bytes()))
     except OSError:  # it was there when the config was read; a profile without it is better than none
@@ -103,7 +103,7 @@ def _picture_of(
 
 
 def _attribution_domains(site: SiteConfig) -> tuple[str, ...]:
-    host = urlsplit(site.website).hostname
+    host = take_apart(site.website).host
     return (host,) if host else ()
 
 

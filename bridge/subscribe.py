@@ -7,8 +7,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
 
+from bridge.addresses import take_apart
 from bridge.model import Answered, Outcome, Unreachable
 from bridge.net import Client
 from bridge.poll import Polled, Poller
@@ -90,7 +90,7 @@ class Subscriber:
 
     def _can_be_called(self, callback: str, hub: str) -> bool:
         """Say whether a hub could reach us: nobody can call localhost but a hub on this machine (tests)."""
-        port = urlsplit(hub).port
+        port = take_apart(hub).port
         return callback.startswith("https:") or (port is not None and self._services.reach.opens_port(port))
 
     def _settle(self, asked: Sequence[Asked]) -> None:
@@ -123,7 +123,7 @@ def decide(subscription: Subscription, outcome: Outcome, *, now: datetime) -> As
     A yes is worth nothing until the hub has called back. A no is asked about again after a day; a lease
     that still runs goes on meanwhile.
     """
-    host = urlsplit(subscription.hub).hostname
+    host = take_apart(subscription.hub).host
     if isinstance(outcome, Unreachable):
         error = f"the hub {host} cannot be reached: {outcome.why}; the feed is polled as usual"
         return Asked(subscription, subscription.state, now + DOWN, error)

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urlencode
 
-from bridge.addresses import origin
+from bridge.addresses import join, origin, take_apart
 from bridge.model import Harvest
 
 LEASE = timedelta(days=10)
@@ -75,11 +75,8 @@ def find_hub(headers: Mapping[str, str], harvest: Harvest, *, url: str) -> Adver
 
 def resolve(base: str, target: str) -> str | None:
     """Return where `target` leads from `base`; `None` when that is no web address."""
-    try:
-        joined = urljoin(base, target)
-    except ValueError:  # brackets that hold no IPv6 address
-        return None
-    return joined if target and origin(joined) else None
+    joined = join(base, target) if target else None
+    return joined if joined and origin(joined) else None
 
 
 def parse_links(text: str) -> Iterator[tuple[str, str]]:
@@ -92,7 +89,7 @@ def parse_links(text: str) -> Iterator[tuple[str, str]]:
 
 def prefer_https(hub: str) -> str:
     """Return a hub's https address: Blogger and FeedBurner still name Google's with http (section 7.2)."""
-    parts = urlsplit(hub)
+    parts = take_apart(hub)
     return f"https{hub[4:]}" if parts.scheme == "http" and ":" not in parts.netloc else hub
 
 

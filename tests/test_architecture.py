@@ -21,8 +21,9 @@ LAYERS = (
     {"changes", "entrykeys", "lint", "matching"},
     {"net", "sources", "store"},
     {"patience", "unchanged"},
-    {"activitypub", "addresses", "hooks", "pictures", "progress", "retry", "unpack", "websub"},
-    {"clock", "config", "errors", "generated", "lifeline", "model"},
+    {"activitypub", "hooks", "pictures", "progress", "retry", "unpack", "websub"},
+    {"clock", "config", "generated", "lifeline"},
+    {"addresses", "errors", "model", "moments"},
 )  # fmt: skip
 
 # Whom a part must not even reach through others.
@@ -82,8 +83,23 @@ HOMES = {
 # Other ways out to the network (bridge/net.py is the only door), and formats that run what they read.
 NOBODY = {"ftplib", "http.client", "httpx", "pickle", "requests", "shelve", "urllib.request", "urllib3"}
 
+# What raises over what strangers write has one door, which returns a value instead: (name) → its home.
+DOORS = {
+    **dict.fromkeys(
+        ("urlsplit", "urlparse", "urljoin", "urldefrag", "ip_address", "uts46_remap", "alabel"), "addresses"
+    ),
+    **dict.fromkeys(("fromisoformat", "fromtimestamp", "strptime", "parsedate", "parsedate_tz"), "moments"),
+    **dict.fromkeys(("parsedate_to_datetime", "mktime_tz", "timegm"), "moments"),
+}
+INSIDERS = {
+    ("bridge/store/entries.py", "fromisoformat"),  # reads what it wrote itself
+    ("bridge/progress.py", "fromisoformat"),  # so does this
+    *(("bridge/config/values.py", name) for name in ("urlsplit", "ip_address")),  # its errors are ValueErrors
+}
+
 # What is pure touches nothing but its arguments.
-PURE = {"activitypub", "changes", "entrykeys", "matching", "model", "retry", "unchanged", "websub"}
+PURE = {"activitypub", "addresses", "changes", "entrykeys", "matching", "model", "moments", "retry",
+        "unchanged", "websub"}  # fmt: skip
 IMPURE = {"asyncio", "logging", "os", "pathlib", "random", "shutil", "socket", "subprocess", "tempfile",
           "threading", "time"}  # fmt: skip
 
@@ -220,6 +236,18 @@ def test_the_clock_is_read_in_one_place_and_passed_on():
     }
     demo = {path for path in readers if "demo" in path}  # lives in real time, beside the bridge
     assert readers - homes - demo == set()
+
+
+@pytest.mark.parametrize("name", DOORS)
+def test_what_raises_over_addresses_and_dates_is_used_behind_one_door(name):
+    users = {
+        module.path
+        for module in modules()
+        for node in ast.walk(module.tree)
+        if name in (getattr(node, "attr", ""), getattr(node, "id", ""))
+    }
+    home = f"bridge/{DOORS[name]}.py"
+    assert users - {home} - {path for path, used in INSIDERS if used == name} == set()
 
 
 # ── sizes and words ──────────────────────────────────────────────────────────────────────────────

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from bridge import PRODUCT, __version__
 from bridge.activitypub.ids import Ids
-from bridge.addresses import host_of
+from bridge.addresses import host_of, take_apart
 from bridge.errors import BadUrl
 from bridge.model import Image
 
@@ -194,7 +194,7 @@ def _parse_url(url: str) -> Resource | None:
     host = _host(url)
     if host is None:
         return None
-    path = url[len("://") + url.index("://") + len(urlsplit(url).netloc) :]
+    path = url[len("://") + url.index("://") + len(take_apart(url).netloc) :]
     # Only the names of people ignore case; paths of the owner's site may not.
     path = path.lower() if path.startswith("/@") else path
     return Resource(host, path=unquote(path).rstrip("/"))

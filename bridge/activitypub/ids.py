@@ -5,7 +5,9 @@ import hashlib
 import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
+
+from bridge.addresses import take_apart
 
 # First path parts below /ap/ that are the bridge's own. "inbox" and "instance" exist; the others are what
 # FEP-3b86 and Threads' operators expect there, kept free so that no site has to be renamed for them.
@@ -24,7 +26,7 @@ class Ids:
     @property
     def host(self) -> str:
         """Return the host (and port, when it is not the default one) that these URLs live on."""
-        return urlsplit(self.base_url).netloc
+        return take_apart(self.base_url).netloc
 
     # ── actors and their collections ──
 
@@ -93,7 +95,7 @@ class Ids:
     @property
     def instance_user(self) -> str:
         """Return the instance actor's name: its host, as Mastodon's is called."""
-        return urlsplit(self.base_url).hostname or "instance"
+        return take_apart(self.base_url).host or "instance"
 
     def rsa_key(self, actor: str) -> str:
         return f"{actor}#main-key"

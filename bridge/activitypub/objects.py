@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from bridge import PRODUCT
 from bridge.activitypub.content import link_html
 from bridge.activitypub.contexts import ACTOR_CONTEXT, AS2, NOTE_CONTEXT
 from bridge.activitypub.ids import Ids
 from bridge.activitypub.values import Document
+from bridge.addresses import take_apart
 from bridge.model import PUBLIC, Enclosure, Image, Visibility
 
 _RFC9421 = {
@@ -157,7 +157,7 @@ def _image(image: Image) -> Document:
 
 
 def _image_type(image: Image) -> str:
-    ending = urlsplit(image.url).path.rpartition(".")[2].lower()
+    ending = take_apart(image.url).path.rpartition(".")[2].lower()
     return image.media_type or _IMAGE_TYPES.get(ending, _UNKNOWN_IMAGE_TYPE)
 
 

@@ -2,14 +2,14 @@
 
 import unicodedata
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
 
 from bridge.addresses import origin
 from bridge.model import MAX_ID_BYTES
+from bridge.moments import read_iso, read_rfc822
 
 Document = dict[str, Any]
 
@@ -115,13 +115,7 @@ def get_time(value: object) -> datetime | None:
     """Return a moment in UTC from ISO 8601 as loosely as servers write it, or an RFC 822 date."""
     if not isinstance(value, str) or len(value) > 64:
         return None
-    for read in (datetime.fromisoformat, parsedate_to_datetime):
-        try:
-            moment = read(value.strip())
-            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-        except (ValueError, OverflowError):
-            continue
-    return None
+    return read_iso(value.strip()) or read_rfc822(value.strip())
 
 
 def only(value: object) -> object:

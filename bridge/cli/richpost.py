@@ -1,5 +1,6 @@
 """A post's HTML as text for a terminal: bold is bold, links are underlined, lists have their marks."""
 
+import re
 from html.parser import HTMLParser
 
 from rich.text import Text
@@ -13,6 +14,7 @@ _STYLES = {
     "u": "underline",
     "code": "cyan",
 }
+_NUMBER = re.compile(r"-?[0-9]{1,9}")
 _BLOCKS = frozenset({"p", "ul", "ol", "blockquote", "pre"})
 
 
@@ -72,7 +74,7 @@ class _Writer(HTMLParser):
             self._new_line(blank=True)
         if tag in ("ul", "ol"):
             start = attributes.get("start", "1")
-            number = int(start) if start.lstrip("-").isdigit() else 1
+            number = int(start) if _NUMBER.fullmatch(start) else 1
             self._lists.append(number - 1 if tag == "ol" else None)
 
     def _item(self, attributes: dict[str, str]) -> None:

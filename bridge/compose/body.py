@@ -3,9 +3,9 @@
 import re
 from dataclasses import dataclass
 from html import escape
-from urllib.parse import urlsplit
 
 from bridge.activitypub.content import page_link
+from bridge.addresses import take_apart
 from bridge.compose.kinds import Kind
 from bridge.compose.trimmings import text_without_trimmings, without_trimmings
 from bridge.model import Enclosure, Entry
@@ -129,7 +129,7 @@ def _file_html(file: Enclosure) -> str:
     sign = _SIGNS.get(file.media_type.partition("/")[0], "📎")
     known = [_playing_time(file.seconds), _size(file.length)]
     facts = " · ".join(fact for fact in known if fact)
-    name = urlsplit(file.url).path.rpartition("/")[2]
+    name = take_apart(file.url).path.rpartition("/")[2]
     label = facts if sign != "📎" and facts else " · ".join(part for part in (name, facts) if part)
     return f'{sign} <a href="{escape(file.url)}">{escape(label or file.url, quote=False)}</a>'
 

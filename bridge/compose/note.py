@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from bridge.activitypub import content, documents
 from bridge.activitypub.documents import MAX_ACTIVITY_BYTES, ArticleParts, NoteParts
+from bridge.addresses import take_apart
 from bridge.compose import template
 from bridge.compose.body import SHORT, Body, body_of, files_html
 from bridge.compose.kinds import Kind, kind_of, playable, title_of
@@ -239,6 +239,6 @@ def _linked_tags(services: Services, post: _Post) -> list[tuple[str, str]]:
 def _post_url(services: Services, config: SiteConfig, post_id: str, entry: Entry) -> str:
     if entry.link is None or config.urls == "bridge":
         return services.ids.page(post_id)
-    if config.urls == "page" or urlsplit(entry.link).netloc == urlsplit(services.config.base_url).netloc:
+    if config.urls == "page" or take_apart(entry.link).netloc == take_apart(services.config.base_url).netloc:
         return entry.link
     return services.ids.page(post_id)

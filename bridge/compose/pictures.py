@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from urllib.parse import urlsplit
 
+from bridge.addresses import take_apart
 from bridge.compose.kinds import Kind
 from bridge.compose.sameness import is_resized, name_of
 from bridge.compose.template import shows_whole_text
@@ -72,7 +72,7 @@ def _as_checked(image: Image, checked: Checked | None) -> Image | None:
         return image
     if image.url in checked:
         return checked[image.url]
-    return None if _NEEDS_COPY.search(urlsplit(image.url).path) else image
+    return None if _NEEDS_COPY.search(take_apart(image.url).path) else image
 
 
 def without_alt(images: Sequence[Image]) -> int:

@@ -1,7 +1,9 @@
 """Which addresses are one picture's: its sizes, its copies on other hosts, its cache busters. Pure."""
 
 import re
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
+
+from bridge.addresses import take_apart
 
 # A copy that a resizer serves: the original's whole address is in its path (Substack, Cloudinary, Cloudflare)
 # or its query (Next.js, weserv).
@@ -31,17 +33,16 @@ _FILE = re.compile(r"\.(?:jpe?g|png|gif|webp|avif|hei[cf]|svg)$", re.IGNORECASE)
 
 def name_of(url: str) -> str:
     """Return one name for all addresses under which a site offers one picture."""
-    parts = urlsplit(_original(url))
-    host = (parts.hostname or "").removeprefix("www.")
-    place = _plain(f"{host}{parts.path}").removeprefix("www.")
+    parts = take_apart(_original(url))
+    place = _plain(f"{parts.site}{parts.path}").removeprefix("www.")
     # A query that follows a file's name is about its size; another may name the picture itself.
     return place if _FILE.search(parts.path) else f"{place}?{parts.query}"
 
 
 def is_resized(url: str) -> bool:
     """Say whether an address is one of a smaller copy's."""
-    parts = urlsplit(url)
-    place = f"{parts.hostname or ''}{parts.path}"
+    parts = take_apart(url)
+    place = f"{parts.host}{parts.path}"
     shorter = _plain(place)
     if shorter != place and "-scaled." not in place:
         return True
@@ -50,7 +51,7 @@ def is_resized(url: str) -> bool:
 
 def _original(url: str) -> str:
     """Return the address that a resizer's address contains, or the address itself."""
-    parts = urlsplit(url)
+    parts = take_apart(url)
     if match := _INNER.search(unquote(parts.path)):
         return f"https://{match[1]}"
     asked = parse_qs(parts.query[:4096])

@@ -5,8 +5,8 @@ Told by where it leads (to the entry's own page), not by its language, wherever 
 
 import re
 from html import escape
-from urllib.parse import urlsplit
 
+from bridge.addresses import take_apart
 from bridge.entrykeys import canonical_link
 from bridge.sources.html import plain_text
 
@@ -103,5 +103,5 @@ def _is_own(href: str, link: str) -> bool:
 
 
 def _is_home(href: str, link: str) -> bool:
-    there = urlsplit(href)
-    return there.path in ("", "/") and not there.query and there.netloc == urlsplit(link).netloc
+    there = take_apart(href)
+    return there.path in ("", "/") and not there.query and there.netloc == take_apart(link).netloc

@@ -4,8 +4,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from urllib.parse import urlsplit
 
+from bridge.addresses import Parts, take_apart
 from bridge.entrykeys import strong_keys
 from bridge.lint.look import Look
 from bridge.model import Entry
@@ -258,11 +258,8 @@ def enclosure_without_type(look: Look) -> Where:
 def _is_relative(address: str) -> bool:
     if address.startswith("#"):  # a footnote's: it leads nowhere else
         return False
-    try:
-        parts = urlsplit(address)
-    except ValueError:
-        return False
-    return not parts.scheme and not parts.netloc
+    parts = take_apart(address)
+    return parts != Parts() and not parts.scheme and not parts.netloc
 
 
 def _name(entry: Entry) -> str:

@@ -6,21 +6,22 @@ JSON Feed is recognised here and read in `jsonfeed`.
 
 import io
 import re
-from calendar import timegm
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import feedparser
 
+from bridge.addresses import same_site
 from bridge.errors import NotAFeed
 from bridge.model import Entry, Harvest, Image, Problem
+from bridge.moments import from_struct
 from bridge.sources import jsonfeed, prolog
 from bridge.sources.controls import read_tags
-from bridge.sources.feedlinks import pages_of
+from bridge.sources.feedlinks import lost_link, pages_of
 from bridge.sources.feedmedia import cover_of, enclosures_of, images_of
-from bridge.sources.fields import as_utc, language_tag, parse_date, plausible
+from bridge.sources.fields import language_tag, parse_date, plausible
 from bridge.sources.html import (
     absolute_url,
     absolutise,
@@ -29,7 +30,6 @@ from bridge.sources.html import (
     one_line,
     paragraphs,
     plain_text,
-    same_host,
     strip_controls,
 )
 from bridge.sources.mojibake import is_garbled, mend
@@ -163,6 +163,8 @@ class _EntryReader:
         self.complaints = told.complaints
         guid = _text(item, "id").strip() or None
         link, about = pages_of(item, guid, self.url, self._is_ours)
+        if link is None and (lost := lost_link(item, guid, self.url)):
+            self.complaints = (*self.complaints, f"its link “{one_line(lost, 60)}” is no web address.")
         html, summary = self._writing(item, link)
         title = _plain(item, "title", atom=self.atom)
         if not (title or link or plain_text(html) or "<img" in html):
@@ -191,7 +193,7 @@ class _EntryReader:
         )
 
     def _is_ours(self, url: str) -> bool:
-        return same_host(url, self.home) or same_host(url, self.url)
+        return same_site(url, self.home) or same_site(url, self.url)
 
     def _writing(self, item: Item, link: str | None) -> tuple[str, str]:
         """Return the text as HTML and, where it is another one, the summary as plain text.
@@ -230,16 +232,11 @@ class _EntryReader:
 
     def _date(self, item: Item, name: str) -> datetime | None:
         parsed = dict.get(item, f"{name}_parsed")  # not .get: feedparser's takes `published` for `updated`
-        moment = None
-        if parsed:
-            try:
-                moment = datetime.fromtimestamp(timegm(parsed), UTC)
-            except (ValueError, TypeError, OverflowError):
-                moment = None
+        moment = from_struct(parsed) if parsed else None
         written = dict.get(item, name)
         if moment is None and isinstance(written, str):
             moment = parse_date(written)
-        return plausible(as_utc(moment) if moment else None, self.now)
+        return plausible(moment, self.now)
 
 
 def _mend(item: Item) -> None:

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
+from bridge.addresses import take_apart
 from bridge.sources.sanitize import absolute_url
 from bridge.sources.text import strip_controls
 
@@ -41,6 +41,13 @@ def pages_of(
     return (without_tracking(own), link) if own else (link, None)
 
 
+def lost_link(item: Item, guid: str | None, base: str) -> str:
+    """Return what stands where the page's address should and is none; a guid need not be one."""
+    written = _text(item, "link")
+    is_meant = written != guid or written.startswith(("http://", "https://"))
+    return written if is_meant and absolute_url(written, base) is None else ""
+
+
 def _link(item: Item, guid: str | None, base: str) -> str | None:
     """Return the entry's page: its alternate link, or a guid that is the address of one.
 
@@ -68,7 +75,7 @@ def _is_related(link: Item) -> bool:
 
 def without_tracking(url: str) -> str:
     """Return the address without the parameters that tell its owner by which way people came."""
-    query = urlsplit(url).query
+    query = take_apart(url).query
     if not query:
         return url
     kept = [pair for pair in query.split("&") if not (_TRACKING.match(pair) or _FROM_FEED.match(pair))]

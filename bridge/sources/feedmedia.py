@@ -2,9 +2,10 @@
 
 import mimetypes
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
 
+from bridge.addresses import take_apart
 from bridge.model import Enclosure, Image
 from bridge.sources.pictures import size, suffix
 from bridge.sources.sanitize import absolute_url
@@ -69,7 +70,7 @@ def _candidates(item: Item, base: str) -> Iterator[Image]:
         pictures = [*pictures, cover]
     for media in pictures:
         url = _url(media, base)
-        if url and not (urlsplit(url).hostname or "").endswith(_FACES):
+        if url and not take_apart(url).host.endswith(_FACES):
             kind = media.get("type") if str(media.get("type", "")).startswith("image/") else None
             yield Image(
                 url, media_type=kind, width=size(media.get("width")), height=size(media.get("height"))
@@ -87,7 +88,8 @@ def _kind(media: Item) -> str:
     kind = str(media.get("type") or "").split(";")[0].strip().lower()
     if "/" in kind:
         return kind[:100]
-    return mimetypes.guess_type(_without_query(_address(media)))[0] or ""
+    name = PurePosixPath(take_apart(_address(media)).path).name  # of a whole address it makes a ValueError
+    return mimetypes.guess_type(name)[0] or ""
 
 
 def _address(media: Item) -> str:

@@ -1,11 +1,10 @@
 """The small fields that every source has, read from what people write there: dates, languages, tags."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
-from email.utils import parsedate_to_datetime
-from functools import partial
 
+from bridge.moments import read_iso, read_pattern, read_rfc822
 from bridge.sources.text import one_line, plain_text
 
 MAX_TAGS = 20
@@ -44,33 +43,14 @@ def parse_date(text: str, zone: tzinfo = UTC) -> datetime | None:
     Takes RFC 3339, RFC 822 and a few of the ways people write dates; without an offset it is in `zone`.
     """
     text = " ".join(text.split())[:64].replace(" UTC+", " +").replace(" UTC-", " -")
-    return next((as_utc(found, zone) for found in _readings(text) if found), None)
+    return next((found for found in _readings(text, zone) if found), None)
 
 
-def _readings(text: str) -> Iterable[datetime | None]:
-    yield _attempt(datetime.fromisoformat, text)
-    yield _attempt(parsedate_to_datetime, text)
+def _readings(text: str, zone: tzinfo) -> Iterator[datetime | None]:
+    yield read_iso(text, zone)
+    yield read_rfc822(text, zone)
     for pattern in _FORMATS:
-        yield _attempt(partial(_strptime, pattern), text)
-
-
-def _strptime(pattern: str, text: str) -> datetime:
-    return datetime.strptime(text, pattern)  # noqa: DTZ007 - as_utc adds the zone
-
-
-def _attempt(read: Callable[[str], datetime], text: str) -> datetime | None:
-    try:
-        return read(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-
-
-def as_utc(moment: datetime, zone: tzinfo = UTC) -> datetime | None:
-    """Return an aware UTC time; what has no zone is in `zone`. `None` where a year has no UTC equivalent."""
-    try:
-        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
+        yield read_pattern(text, pattern, zone)
 
 
 def plausible(moment: datetime | None, now: datetime) -> datetime | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bridge.errors import FolderError, SourceError
 from bridge.model import Entry, Harvest, Problem
+from bridge.sources.html import one_line
 from bridge.sources.markdownpost import PICTURE_SUFFIXES, Rendered, Rules, name_of, read_post
 
 MAX_FILES = 20_000
@@ -218,12 +219,19 @@ class _Reader:
             rendered = self._rendered(found)
         except SourceError as error:
             where, _, what = str(error).partition(": ")
-            self.problems.append(Problem(where, what))
-            self.unreadable.append(key)
-            return None
-        self.problems.extend(rendered.problems)
-        expired = rendered.expires_at is not None and rendered.expires_at <= self._now
-        return None if expired else rendered.entry
+            self._skip(key, where, what)
+        except Exception as error:  # whatever is in it: the other files are fine
+            what = f"cannot be read and was skipped ({type(error).__name__}: {one_line(str(error), 120)})."
+            self._skip(key, found.path, what)
+        else:
+            self.problems.extend(rendered.problems)
+            expired = rendered.expires_at is not None and rendered.expires_at <= self._now
+            return None if expired else rendered.entry
+        return None
+
+    def _skip(self, key: str, where: str, what: str) -> None:
+        self.problems.append(Problem(where, what))
+        self.unreadable.append(key)
 
     def _rendered(self, found: Found) -> Rendered:
         cached = self.cache.get(found.path)

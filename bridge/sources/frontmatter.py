@@ -13,8 +13,9 @@ import orjson
 import yaml
 
 from bridge.errors import SourceError
+from bridge.moments import as_utc, midnight
 from bridge.sources import headers
-from bridge.sources.fields import as_utc, parse_date
+from bridge.sources.fields import parse_date
 from bridge.sources.text import one_line, strip_controls
 
 Fields = Mapping[str, Any]
@@ -114,7 +115,7 @@ _YAML_HINT = "Put values that contain “:”, “#” or quotes into double quo
 
 def _load_toml(block: str, where: str) -> object:
     try:
-        return tomllib.loads(block)
+        fields = tomllib.loads(block)
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"line (\d{1,6})", str(error))
         line = int(found.group(1)) + 1 if found else 2
@@ -125,6 +126,16 @@ def _load_toml(block: str, where: str) -> object:
         raise SourceError(
             f"{where}:2: the front matter cannot be read ({error}). Write it more simply."
         ) from error
+    if _is_beyond_toml(fields):
+        raise SourceError(f"{where}:2: a number in the front matter is beyond 64 bits. Put it into quotes.")
+    return fields
+
+
+def _is_beyond_toml(value: object) -> bool:
+    """Say whether there is a number that TOML does not have: Python reads it, and may fail to print it."""
+    if isinstance(value, dict | list):
+        return any(map(_is_beyond_toml, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, int) and value.bit_length() > 64
 
 
 def _split_json(text: str, where: str) -> tuple[Fields, str, int]:
@@ -185,7 +196,7 @@ def moment(value: object, zone: tzinfo = UTC) -> datetime | None:
     if isinstance(value, datetime):
         return as_utc(value, zone)
     if isinstance(value, date):
-        return as_utc(datetime.combine(value, time()), zone)
+        return midnight(value, zone)
     return parse_date(value, zone) if isinstance(value, str) else None
 
 
@@ -198,6 +209,8 @@ def table(fields: Fields, name: str) -> Fields:
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, int) and value.bit_length() > 64:
+        return ""
     if isinstance(value, int | float | date | time):
         return str(value)
     written = strip_controls(value).strip() if isinstance(value, str) else ""

@@ -2,7 +2,7 @@
 
 from bridge.sources.excerpt import begin_html
 from bridge.sources.notehtml import NoteHtml, to_note_html
-from bridge.sources.sanitize import absolute_url, absolutise, clean_incoming, same_host
+from bridge.sources.sanitize import absolute_url, absolutise, clean_incoming
 from bridge.sources.text import (
     excerpt,
     html_from,
@@ -29,7 +29,6 @@ __all__ = [
     "one_line",
     "paragraphs",
     "plain_text",
-    "same_host",
     "shorten",
     "strip_controls",
     "to_note_html",

@@ -3,12 +3,14 @@
 See https://www.jsonfeed.org/version/1.1/.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 import orjson
 
+from bridge.addresses import same_site
 from bridge.errors import NotAFeed
 from bridge.model import Enclosure, Entry, Harvest, Image, Problem
 from bridge.sources.controls import read_tags
@@ -19,7 +21,6 @@ from bridge.sources.html import (
     one_line,
     paragraphs,
     plain_text,
-    same_host,
     strip_controls,
 )
 from bridge.sources.prolog import REMEDY
@@ -27,18 +28,29 @@ from bridge.sources.prolog import REMEDY
 MAX_ENTRIES = 5000
 MAX_ATTACHMENTS = 20
 
+# Half a character, which some programs write where they cut a text; RFC 8259 (section 8.2) allows it and
+# orjson does not. Backslashes and whole characters come first, so that none of them is taken apart.
+_HALF = re.compile(
+    rb"\\[^u]|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+)
+
 Item = dict[str, Any]
 
 
 def load(body: bytes, *, url: str) -> Item:
     """Read the bytes of a JSON Feed; raises `NotAFeed` for JSON that is broken, too deep or no object."""
+    text = body.removeprefix(b"\xef\xbb\xbf").strip(b"\x00 \t\r\n")
     try:
-        data = orjson.loads(body.removeprefix(b"\xef\xbb\xbf").strip(b"\x00 \t\r\n"))
+        data = orjson.loads(_HALF.sub(_mended, text) if b"\\u" in text else text)
     except orjson.JSONDecodeError as error:
         raise NotAFeed(f"{url} answered with JSON that is broken or cut off ({error}). {REMEDY}") from error
     if not isinstance(data, dict):
         raise NotAFeed(f"{url} answered with JSON that is no JSON Feed but {_kind(data)}. {REMEDY}")
     return data
+
+
+def _mended(match: re.Match[bytes]) -> bytes:
+    return b"\\ufffd" if len(match[0]) == 6 else match[0]
 
 
 def parse_json_feed(data: Item, *, url: str, now: datetime) -> Harvest:
@@ -91,13 +103,20 @@ class _Reader:
                 Problem(f"entry {number}", f"is {_kind(item)}, not an object, and was skipped.")
             )
             return None
-        where = (
-            f"entry {number} “{title}”"
-            if (title := one_line(_field(item, "title"), 60))
-            else f"entry {number}"
-        )
+        title = one_line(_field(item, "title"), 60)
+        where = f"entry {number} “{title}”" if title else f"entry {number}"
+        try:
+            return self._read(where, title, item)
+        except Exception as error:  # the other entries are fine
+            self.problems.append(Problem(where, f"cannot be read and was skipped ({error})."))
+            return None
+
+    def _read(self, where: str, title: str, item: Item) -> Entry | None:
         self._note_wrong_types(where, item)
         link, about = self._links(item)
+        lost = _field(item, "url") or _field(item, "external_url")
+        if lost and link is None:
+            self.problems.append(Problem(where, f"its url “{one_line(lost, 60)}” is no web address."))
         html = self._html(item, link)
         if not (title or link or plain_text(html) or "<img" in html):
             self.problems.append(Problem(where, "has neither a title nor text nor a link and was skipped."))
@@ -141,7 +160,7 @@ class _Reader:
     def _links(self, item: Item) -> tuple[str | None, str | None]:
         """Return the item's own page and, of a link post, the page elsewhere that it is about."""
         own, external = self._url(item, "url"), self._url(item, "external_url")
-        if own and external and not same_host(own, external):
+        if own and external and not same_site(own, external):
             return own, external
         return own or external, None
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 from pathlib import PurePosixPath
 from posixpath import normpath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
+from bridge.addresses import same_site, take_apart
 from bridge.errors import SourceError
 from bridge.model import Entry, Image, Problem
 from bridge.sources import frontmatter, intent, permalink
@@ -20,7 +21,6 @@ from bridge.sources.html import (
     looks_like_html,
     one_line,
     plain_text,
-    same_host,
     strip_controls,
 )
 from bridge.sources.pictures import focal_point
@@ -215,6 +215,8 @@ class _PostReader:
             return None
         if given and (link := permalink.join_site(self.rules.site_url, given)):
             return link
+        if given.startswith(("http://", "https://", "//")):
+            self._complain(f"its permalink “{one_line(given, 60)}” is no web address.")
         if not self.rules.url_template:
             return None
         local = published.astimezone(self.rules.zone) if published else None
@@ -264,7 +266,7 @@ class _PostReader:
     def _about(self) -> str | None:
         """Return the page elsewhere that a link post is about."""
         url = absolute_url(self._text(*_ABOUT))
-        return url if url and not same_host(url, self.rules.site_url) else None
+        return url if url and not same_site(url, self.rules.site_url) else None
 
     def _image(self, base: str) -> list[Image]:
         """Return the picture that the front matter names, if it can be found."""
@@ -284,10 +286,7 @@ class _PostReader:
 
     def _local(self, tag: str, url: str) -> str | None:
         """Return our own address of a picture in the folder, and a dead one for a link to a Markdown file."""
-        try:
-            parts = urlsplit(url.strip())
-        except ValueError:
-            return None
+        parts = take_apart(url.strip())
         if parts.scheme or parts.netloc or not parts.path:
             return None
         if tag == "a":

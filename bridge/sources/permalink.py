@@ -8,6 +8,7 @@ from string import Formatter
 from urllib.parse import quote
 
 from bridge.errors import ConfigError
+from bridge.moments import day
 from bridge.sources.sanitize import absolute_url
 
 FIELDS = ("slug", "title_slug", "path", "folder", "category", "year", "month", "day", "language")
@@ -40,7 +41,7 @@ def expand(template: str, values: Mapping[str, str]) -> str | None:
     names = [name for _, name, _, _ in Formatter().parse(template) if name]
     if not all(values.get(name) for name in names):
         return None
-    return template.format_map({name: quote(values[name], safe="/-._~") for name in names})
+    return template.format_map({name: quote(values[name], safe="/-._~", errors="replace") for name in names})
 
 
 def dated_name(name: str) -> tuple[str, date | None]:
@@ -48,11 +49,8 @@ def dated_name(name: str) -> tuple[str, date | None]:
     match = _DATED.fullmatch(name)
     if not match:
         return name, None
-    try:
-        day = date(int(match[1]), int(match[2]), int(match[3]))
-    except ValueError:
-        return name, None
-    return match[4], day
+    found = day(int(match[1]), int(match[2]), int(match[3]))
+    return (match[4], found) if found else (name, None)
 
 
 def slugify(title: str) -> str:
@@ -69,4 +67,6 @@ def join_site(site_url: str, path: str) -> str | None:
         return absolute_url(path, site_url)
     if not path or _COMPUTED.search(path) or any(part == ".." for part in path.split("/")):
         return None
-    return absolute_url(site_url.rstrip("/") + "/" + quote(path.lstrip("/"), safe="/-._~%?=&#!$'()*+,;:@"))
+    return absolute_url(
+        site_url.rstrip("/") + "/" + quote(path.lstrip("/"), safe="/-._~%?=&#!$'()*+,;:@", errors="replace")
+    )

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
+from bridge.addresses import take_apart
 from bridge.model import Image
 from bridge.sources.sanitize import absolute_url
 from bridge.sources.text import one_line
@@ -62,7 +63,7 @@ def _is_pixel(attributes: Attributes) -> bool:
 
 def size(value: object) -> int | None:
     """Return a length in pixels from an attribute such as ``640`` or ``640px``; `None` for percentages."""
-    match = _PIXELS.fullmatch(str(value).strip()) if value is not None else None
+    match = _PIXELS.fullmatch(value.strip()) if isinstance(value, str) else None
     return int(match.group(1)) if match else None
 
 
@@ -91,16 +92,13 @@ _ACROSS, _UPWARDS = {"left": -1, "right": 1}, {"top": 1, "bottom": -1}
 
 def suffix(url: str) -> str:
     """Return the lower-case file extension of a URL's path, with its dot."""
-    try:
-        return PurePosixPath(urlsplit(url).path).suffix.lower()
-    except ValueError:
-        return ""
+    return PurePosixPath(take_apart(url).path).suffix.lower()
 
 
 def watch_url(url: str) -> str:
     """Return the page on which people watch what an embedded player's `url` plays."""
-    parts = urlsplit(url)
-    host = (parts.hostname or "").removeprefix("www.")
+    parts = take_apart(url)
+    host = parts.site
     last = parts.path.rstrip("/").rpartition("/")[2]
     if (
         host in ("youtube.com", "youtube-nocookie.com")
@@ -120,8 +118,8 @@ def link_label(url: str, title: str = "") -> str:
     """Return what to call a link to a player or file: its title, a file's name, or the host."""
     if name := one_line(title, 200):
         return name
-    parts = urlsplit(url)
+    parts = take_apart(url)
     file = one_line(unquote(parts.path.rpartition("/")[2]), 100)
     if "." in file:
         return file
-    return (parts.hostname or url).removeprefix("www.")
+    return parts.site or one_line(url, 100)

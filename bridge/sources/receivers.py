@@ -3,10 +3,10 @@
 import re
 from functools import cache
 from html.parser import HTMLParser
-from urllib.parse import urlsplit
 
 import nh3
 
+from bridge.addresses import take_apart
 from bridge.sources.sanitize import NOTE_TAGS, bound_depth
 
 # lib/sanitize_ext/sanitize_config.rb (PROTOCOL §3.4)
@@ -134,7 +134,7 @@ class _MfmWriter(HTMLParser):
         text = "".join(self.out[start:])
         del self.out[start:]
         if "mention" in classes and text.startswith("@") and "@" not in text[1:]:
-            self.out.append(f"{text}@{urlsplit(href).hostname}")
+            self.out.append(f"{text}@{take_apart(href).host}")
         else:
             is_name = "hashtag" in classes or text.startswith("@")
             self.out.append(text if is_name or text == href or not href else f"[{text}]({href})")

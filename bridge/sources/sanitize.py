@@ -6,9 +6,10 @@ Every regular expression here is linear in its input: remote HTML is read by htm
 import re
 from collections.abc import Callable
 from functools import cache
-from urllib.parse import urljoin, urlsplit
 
 import nh3
+
+from bridge.addresses import MAX_URL, join, take_apart
 
 
 def _words(names: str) -> frozenset[str]:
@@ -60,12 +61,12 @@ _AUTHOR_ATTRIBUTES = {
 _HTTP = re.compile(r"https?://[^/?#\s\\]", re.IGNORECASE)
 _HOST = re.compile(r"[^\s<>\"'`{}|\\^%#?/@]+")
 _LINK = re.compile(r"https?://[^/?#\s\\]|mailto:[^\s]", re.IGNORECASE)
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _BETWEEN = ", \t\r\n\f"
 _NUMBER = re.compile(r"-?\d{1,6}")
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*+)[^<>]*+>")
 _NOT_NESTING = _words("p li dt dd tr td th br hr img input meta link wbr col source embed area")
 MAX_DEPTH = 400
-MAX_URL = 2048
 
 AttributeFilter = Callable[[str, str, str], str | None]
 LocalFile = Callable[[str, str], str | None]
@@ -77,25 +78,15 @@ def absolute_url(url: str, base: str | None = None, *, mailto: bool = False) -> 
     White space and control characters inside are removed as browsers do it.
     """
     url = "".join(char for char in url if char > "\x1f" and char != "\x7f").strip()
-    try:
-        joined = urljoin(base, url) if base else url
-        parts = urlsplit(joined)
-        host = parts.hostname
-    except ValueError:
+    joined = (join(base, url) if base else None) or url  # a base that is none spoils no whole address
+    if not url or len(joined) > MAX_URL or _SURROGATES.search(joined):
         return None
-    if not url or len(joined) > MAX_URL:
-        return None
+    parts = take_apart(joined)
     if parts.scheme == "mailto":
         return joined.replace(" ", "%20") if mailto and parts.path else None
-    if parts.scheme not in ("http", "https") or not host or not _HOST.fullmatch(host):
+    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(parts.host):
         return None
     return (parts.scheme + joined[len(parts.scheme) :]).replace(" ", "%20")
-
-
-def same_host(one: str, other: str) -> bool:
-    """Say whether two URLs are on one host, with or without `www.`."""
-    hosts = [(urlsplit(url).hostname or "").removeprefix("www.") for url in (one, other)]
-    return hosts[0] == hosts[1]
 
 
 def absolutise(html: str, base: str | None, *, local: LocalFile | None = None) -> str:

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from flask import Request
 
-from bridge.addresses import domain_of, is_public
+from bridge.addresses import domain_of, is_public, read_address
 
 Address = IPv4Address | IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -72,10 +72,7 @@ def _parse(text: str) -> Address | None:
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
         text = text.partition(":")[0]
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
+    address = read_address(text.partition("%")[0])
     # Seen by a socket that takes both: otherwise all of IPv4 would share one bucket.
     return getattr(address, "ipv4_mapped", None) or address
 

@@ -8,7 +8,7 @@ needs the key and only `check` needs the time, so that `verify` may happen long 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime, parsedate_to_datetime
+from email.utils import format_datetime
 from typing import Protocol
 
 from bridge.activitypub.keys import PublicKey, SigningKey
@@ -25,6 +25,7 @@ from bridge.activitypub.signatures.message import (
 )
 from bridge.errors import SignatureError
 from bridge.model import Scheme
+from bridge.moments import read_rfc822
 
 __all__ = ["Claim", "SignedRequest", "check", "parse", "sign", "verify"]
 
@@ -147,8 +148,7 @@ def _claimed_times(request: SignedRequest, claim: Claim) -> Iterator[datetime]:
 
 
 def _parse_http_date(text: str) -> datetime:
-    try:
-        moment = parsedate_to_datetime(text)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, TypeError, IndexError, OverflowError) as error:
-        raise SignatureError("The Date header is no HTTP date (Sun, 04 Jan 2026 10:00:00 GMT).") from error
+    moment = read_rfc822(text)
+    if moment is None:
+        raise SignatureError("The Date header is no HTTP date (Sun, 04 Jan 2026 10:00:00 GMT).")
+    return moment

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from urllib.parse import SplitResult, urlsplit
+from datetime import datetime
 
+from bridge.addresses import Parts, take_apart
 from bridge.errors import BadUrl, SignatureError
 from bridge.model import MAX_ID_BYTES, Scheme
+from bridge.moments import from_unix
 
 MAX_HEADER_LENGTH = 8 * 1024
 
@@ -106,10 +107,10 @@ def require_key_id(text: str) -> str:
 
 def read_timestamp(seconds: int, name: str) -> datetime:
     """Turn the Unix time of a signature parameter into a datetime."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError) as error:
-        raise SignatureError(f"The signature's {name} is no Unix time in seconds.") from error
+    moment = from_unix(seconds)
+    if moment is None:
+        raise SignatureError(f"The signature's {name} is no Unix time in seconds.")
+    return moment
 
 
 def public_addresses(request: SignedRequest, base_urls: Sequence[str]) -> list[Address]:
@@ -134,19 +135,14 @@ def split_url(url: str) -> tuple[Address, str]:
     return Address(parts.scheme, authority, authority), target
 
 
-def _split_http_url(url: str) -> SplitResult | None:
-    if not _URL_CHARACTERS.fullmatch(url):
-        return None
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in _DEFAULT_PORTS and parts.hostname and parts.port != 0
-    except ValueError:
-        return None
+def _split_http_url(url: str) -> Parts | None:
+    parts = take_apart(url) if _URL_CHARACTERS.fullmatch(url) else Parts()
+    usable = parts.scheme in _DEFAULT_PORTS and parts.host and parts.port != 0
     return parts if usable and "@" not in parts.netloc else None
 
 
 def _split_base_url(base_url: str, received_host: str) -> Address:
-    parts = urlsplit(base_url)
+    parts = take_apart(base_url)
     authority = _authority(parts.netloc, parts.scheme)
     is_received = _authority(received_host, parts.scheme) == authority
     # Draft signatures cover the Host header as written: ``Ap.Example``, ``ap.example:443``.
