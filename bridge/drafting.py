@@ -9,7 +9,7 @@ from datetime import datetime
 from bridge import changes
 from bridge.addresses import take_apart
 from bridge.changes import Created, Edited, Gone, Known, Policy
-from bridge.compose import Checked, Mentioned
+from bridge.compose import Checked, People
 from bridge.errors import NotAFeed, ShrunkenFeed, SourceError
 from bridge.model import Entry, Harvest, PostState
 from bridge.publish import Draft, commit, delete_post, draft_created, draft_edited
@@ -142,7 +142,7 @@ def render(
     source: Source,
     judged: Judged,
     pictures: Checked | None = None,
-    people: Mapping[str, Mentioned] | None = None,
+    people: People | None = None,
     *,
     now: datetime,
 ) -> Prepared:

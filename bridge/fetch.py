@@ -192,6 +192,8 @@ class Fetcher:
         outcome = await self._client.get(url, accept=JRD_ACCEPT, limit=LIMIT, timeout=SECONDS)
         if isinstance(outcome, Unreachable):
             return NotNow(f"{host}: {outcome.why}", now + _MINUTE)
+        if outcome.status == 429 or outcome.status >= 500:
+            return NotNow(f"{host} answered {outcome.status}", now + _MINUTE)
         if outcome.status != 200:
             return NotThere(f"{host} knows no {handle} ({outcome.status})")
         try:

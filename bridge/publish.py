@@ -10,7 +10,7 @@ from bridge.activitypub import activities, documents
 from bridge.activitypub.ids import mint_activity_id, mint_post_id
 from bridge.addresses import host_of
 from bridge.changes import Created, Edited, Reason, publishing_moment, update_due_at
-from bridge.compose import Checked, Mentioned, compose_note, lacks_pictures
+from bridge.compose import Checked, People, compose_note, lacks_people, lacks_pictures
 from bridge.model import DropCause, Entry, Post, PostState
 from bridge.pictured import next_look, shows_others
 from bridge.profile import actor_document, profile_hash
@@ -29,12 +29,20 @@ MOST_PICTURE_UPDATES = 3  # of one post, over a picture alone
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A change with its note rendered, ready to be committed. `is_short`: pictures are missing from it."""
+    """A change with its note rendered, ready to be committed.
+
+    `is_short`: pictures are missing from it; `lacks_people`: someone it mentions could not be asked about.
+    """
 
     change: Created | Edited
     post: Post
     known: KnownPost | None = None
     is_short: bool = False
+    lacks_people: bool = False
+
+    def next_look(self, since: datetime, now: datetime) -> datetime | None:
+        """Return when what is missing is looked for again."""
+        return next_look(since, now) if self.is_short or self.lacks_people else None
 
 
 # ── rendering: no database ────────────────────────────────────────────────────────────────────────
@@ -45,7 +53,7 @@ def draft_created(
     site: str,
     change: Created,
     pictures: Checked | None = None,
-    people: Mapping[str, Mentioned] | None = None,
+    people: People | None = None,
 ) -> Draft:
     """Render an entry nobody has seen before, or the next generation of one that was deleted."""
     published_at = change.published_at
@@ -65,12 +73,12 @@ def draft_created(
             change.entry,
             published_at=published_at,
             pictures=pictures,
-            mentions=people,
+            mentions=people.known if people else None,
         ),
         content_hash=change.content_hash,
         published_at=published_at,
     )
-    return Draft(change, post, is_short=lacks_pictures(services, site, change.entry, pictures or {}))
+    return _draft(services, change, post, None, pictures, people)
 
 
 def draft_edited(
@@ -79,7 +87,7 @@ def draft_edited(
     change: Edited,
     known: KnownPost,
     pictures: Checked | None = None,
-    people: Mapping[str, Mentioned] | None = None,
+    people: People | None = None,
     *,
     now: datetime,
 ) -> Draft:
@@ -101,13 +109,27 @@ def draft_edited(
             published_at=published_at,
             updated_at=updated_at,
             pictures=pictures,
-            mentions=people,
+            mentions=people.known if people else None,
         ),
         content_hash=change.content_hash,
         published_at=published_at,
         updated_at=updated_at,
     )
-    return Draft(change, post, known, lacks_pictures(services, site, change.entry, pictures or {}))
+    return _draft(services, change, post, known, pictures, people)
+
+
+def _draft(
+    services: Services,
+    change: Created | Edited,
+    post: Post,
+    known: KnownPost | None,
+    pictures: Checked | None,
+    people: People | None,
+) -> Draft:
+    where = (services, post.site, change.entry)
+    is_told = post.state is not PostState.BASELINE  # of what is old nobody is to be told
+    lacks = is_told and lacks_people(*where, people)
+    return Draft(change, post, known, lacks_pictures(*where, pictures or {}), lacks)
 
 
 def as_news(post: Post, *, now: datetime) -> Post:
@@ -167,7 +189,7 @@ def _commit_created(
     pk = posts.add(tx, new, now=now)
     if pk is None:
         return 0  # another source of the site brought the same entry first
-    looks.plan(tx, pk, next_look(now, now) if draft.is_short else None)
+    looks.plan(tx, pk, draft.next_look(now, now))
     if post.state is PostState.HELD:
         reason = change.held or Reason.ASKED
         holds.add(tx, NewHold(post.site, source_id, pk, holds.NEW, reason), now=now)
@@ -205,7 +227,7 @@ def _commit_edited(
     stored = entries.to_stored(change.entry)
     posts.revise(tx, known.pk, post, stored, text_hash=change.text_hash, pinned=pinned, now=now)
     posts.name(tx, post.site, known.pk, change.keys)
-    looks.plan(tx, known.pk, next_look(now, now) if draft.is_short else None)
+    looks.plan(tx, known.pk, draft.next_look(now, now))
     holds.drop(tx, known.pk, holds.EDIT, now=now)
     identity.touch(tx)
     if shows_news:
@@ -340,12 +362,17 @@ def announce_profile(tx: Tx, services: Services, site: str, *, now: datetime) ->
 
 def _tell_mentioned(tx: Tx, activity_pk: int, new: NewActivity, post: Post, *, now: datetime) -> int:
     """Queue a post's news for everyone it mentions, followers or not; return how many deliveries it made."""
-    mentioned = [tag["href"] for tag in post.note.get("tag", ()) if tag["type"] == "Mention"]
-    actors = [cached[0] for actor_id in mentioned if (cached := remote.actor(tx, actor_id))]
+    whom = sorted(mentioned(post.note))
+    actors = [cached[0] for actor_id in whom if (cached := remote.actor(tx, actor_id))]
     inboxes = {actor.shared_inbox or actor.inbox for actor in actors}
     return sum(
         deliveries.deliver_to(tx, activity_pk, new, inbox, host_of(inbox), now=now) for inbox in inboxes
     )
+
+
+def mentioned(note: Mapping[str, Any]) -> set[str]:
+    """Return the ids of the actors whom a note mentions."""
+    return {tag["href"] for tag in note.get("tag", ()) if tag["type"] == "Mention"}
 
 
 def _inboxes(number: int) -> str:

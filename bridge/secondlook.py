@@ -1,7 +1,8 @@
-"""Second looks: pictures that could not be seen when their post went out are added once they can be.
+"""Second looks: what was missing from a post when it went out is added once it can be had.
 
-A folder is often read before its site is built, and servers have bad minutes: for a day somebody looks again,
-and followers are told as of any edit.
+Pictures that could not be seen, people whose servers could not be asked: a folder is often read before its
+site is built, and servers have bad minutes. For a day somebody looks again, and followers are told as of any
+edit.
 """
 
 import logging
@@ -10,13 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bridge.changes import Edited
+from bridge.compose import People
 from bridge.fetch import Fetcher
 from bridge.lookat import Viewer
 from bridge.mentions import find_people
-from bridge.model import Post
+from bridge.model import Post, PostState
 from bridge.net import Client
-from bridge.pictured import next_look, shows_others
-from bridge.publish import Draft, as_news, draft_edited, plan_update
+from bridge.pictured import shows_others
+from bridge.publish import Draft, as_news, draft_edited, mentioned, plan_update
 from bridge.pump import Stop, pump
 from bridge.services import Services
 from bridge.store import Tx, edits, identity, looks, posts
@@ -60,11 +62,17 @@ class SecondLooker:
     async def _look(self, due: DueLook) -> Looked:
         site, now = due.post.site, self._services.now()
         views = await self._viewer.look(site, [due.entry])
-        people = await find_people(self._services, self._fetcher, site, [due.entry])
+        people = await self._people(due)
         known = due.known
         same = Edited(known.pk, due.entry, (), known.content_hash, known.text_hash, quiet=True)
         draft = draft_edited(self._services, site, same, known, views.pictures, people, now=now)
-        return Looked(due, draft, next_look(due.since, now) if draft.is_short else None)
+        return Looked(due, draft, draft.next_look(due.since, now))
+
+    async def _people(self, due: DueLook) -> People:
+        """Find whom a post mentions; nobody is told of an old post that never mentioned anyone."""
+        if due.post.state is PostState.BASELINE and not mentioned(due.post.note):
+            return People()
+        return await find_people(self._services, self._fetcher, due.post.site, [due.entry])
 
     async def look_now(self, post: Post) -> None:
         """Look at one post's pictures now, because it is about to be sent."""
@@ -85,14 +93,18 @@ class SecondLooker:
         if current is None or (current.content_hash, current.state) != (before.content_hash, before.state):
             return  # it was edited or deleted meanwhile, and whoever did that looked for themselves
         looks.plan(tx, looked.due.known.pk, looked.look_at)
+        lost = mentioned(before.note) - mentioned(looked.draft.post.note)
+        if lost and looked.draft.lacks_people:
+            return  # their server was there before: what is known already is not taken out
         _show(tx, self._services, looked.due, looked.draft.post, now=now)
 
 
 def _show(tx: Tx, services: Services, due: DueLook, post: Post, *, now: datetime) -> None:
-    """Serve a post with what its pictures are now, and tell its followers if those are not what they were."""
-    if post.note.get("attachment") == due.post.note.get("attachment"):
+    """Serve a post with what was found, and tell its followers if they will see a difference."""
+    greets = mentioned(post.note) - mentioned(due.post.note)
+    if not greets and post.note.get("attachment") == due.post.note.get("attachment"):
         return
-    is_news = shows_others(due.post.note, post.note)
+    is_news = bool(greets) or shows_others(due.post.note, post.note)
     if is_news:
         post = as_news(post, now=now)
         edits.forget_sent(tx, due.known.pk)
@@ -100,4 +112,4 @@ def _show(tx: Tx, services: Services, due: DueLook, post: Post, *, now: datetime
     identity.touch(tx)
     if is_news:
         plan_update(tx, services, post, due.known.pk, now=now)
-        log.info("%s shows pictures now that could not be seen before", post.page_url or post.id)
+        log.info("%s has pictures or people now that could not be had before", post.page_url or post.id)

@@ -4,9 +4,11 @@ import re
 from collections.abc import Mapping
 from html import escape
 from html.parser import HTMLParser
+from types import MappingProxyType
 from typing import NamedTuple
 
 from bridge.activitypub.content import mention_link
+from bridge.model import Entry
 from bridge.sources.html import absolute_url
 
 MAX_MENTIONS = 10  # more are not a conversation
@@ -22,6 +24,18 @@ class Mentioned(NamedTuple):
 
     actor_id: str
     url: str
+
+
+class People(NamedTuple):
+    """Handle → who that is, of those who were found; `away` are those whose server could not be asked."""
+
+    known: Mapping[str, Mentioned] = MappingProxyType({})
+    away: frozenset[str] = frozenset()
+
+
+def mentioned_in(entry: Entry) -> tuple[str, ...]:
+    """Return the handles in an entry's words, as `find_mentions` does."""
+    return find_mentions(entry.controls.text or entry.html or entry.summary)
 
 
 def find_mentions(html: str) -> tuple[str, ...]:

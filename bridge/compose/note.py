@@ -11,7 +11,7 @@ from bridge.addresses import take_apart
 from bridge.compose import template
 from bridge.compose.body import SHORT, Body, body_of, files_html
 from bridge.compose.kinds import Kind, kind_of, playable, title_of
-from bridge.compose.mentions import Mentioned, link_mentions
+from bridge.compose.mentions import Mentioned, People, link_mentions, mentioned_in
 from bridge.compose.pictures import (
     MAX_IMAGES,
     PAGE,
@@ -141,6 +141,17 @@ def lacks_pictures(services: Services, site: str, entry: Entry, checked: Checked
     wanted = wanted_pictures(services, site, entry)
     seen = sum(checked.get(image.url, image) is not None for image in wanted)
     return seen < min(len(wanted), MAX_IMAGES)
+
+
+def lacks_people(services: Services, site: str, entry: Entry, people: People | None) -> bool:
+    """Say whether an entry's post may mention more people once their servers are asked (again).
+
+    `people`: `None` when nobody was asked about anyone.
+    """
+    if not services.site(site).mentions:
+        return False
+    names = set(mentioned_in(entry))
+    return bool(names if people is None else names & people.away)
 
 
 def _attachments(
