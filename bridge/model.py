@@ -195,6 +195,11 @@ class Post:
     updated_at: datetime | None = None
     deleted_at: datetime | None = None
 
+    @property
+    def is_unlisted(self) -> bool:
+        """Say whether it keeps out of public timelines, and off the top of the profile."""
+        return PUBLIC in self.note.get("cc", ())
+
 
 # ── news on its way ──────────────────────────────────────────────────────────────────────────────
 

@@ -10,7 +10,7 @@ from bridge.activitypub import activities, documents
 from bridge.activitypub.ids import mint_activity_id, mint_post_id
 from bridge.addresses import host_of
 from bridge.changes import Created, Edited, Reason, publishing_moment, update_due_at
-from bridge.compose import Checked, People, compose_note, lacks_people, lacks_pictures
+from bridge.compose import Checked, People, compose_note, lacks_people, lacks_pictures, mentioned
 from bridge.model import DropCause, Entry, Post, PostState
 from bridge.pictured import next_look, shows_others
 from bridge.profile import actor_document, profile_hash
@@ -78,7 +78,7 @@ def draft_created(
         content_hash=change.content_hash,
         published_at=published_at,
     )
-    return _draft(services, change, post, None, pictures, people)
+    return _completed(services, Draft(change, post), pictures, people)
 
 
 def draft_edited(
@@ -115,21 +115,14 @@ def draft_edited(
         published_at=published_at,
         updated_at=updated_at,
     )
-    return _draft(services, change, post, known, pictures, people)
+    return _completed(services, Draft(change, post, known), pictures, people)
 
 
-def _draft(
-    services: Services,
-    change: Created | Edited,
-    post: Post,
-    known: KnownPost | None,
-    pictures: Checked | None,
-    people: People | None,
-) -> Draft:
-    where = (services, post.site, change.entry)
-    is_told = post.state is not PostState.BASELINE  # of what is old nobody is to be told
+def _completed(services: Services, draft: Draft, pictures: Checked | None, people: People | None) -> Draft:
+    where = (services, draft.post.site, draft.change.entry)
+    is_told = draft.post.state is not PostState.BASELINE  # of what is old nobody is to be told
     lacks = is_told and lacks_people(*where, people)
-    return Draft(change, post, known, lacks_pictures(*where, pictures or {}), lacks)
+    return replace(draft, is_short=lacks_pictures(*where, pictures or {}), lacks_people=lacks)
 
 
 def as_news(post: Post, *, now: datetime) -> Post:
@@ -336,7 +329,7 @@ def delete_post(
     document = activities.delete(services.ids, post.site, post.id, activity_id=activity_id)
     new = _activity(post.site, document, object_uri, pk)
     unsent = deliveries.unsent_inboxes(tx, object_uri)
-    told, why = ("Create", "Update"), "deleted before it was delivered"
+    told, why = ("Create", "Update", *deliveries.PINNING), "deleted before it was delivered"
     deliveries.supersede(tx, object_uri, told, why, cause=DropCause.DELETED, now=now)
     return deliveries.fan_out(tx, deliveries.add_activity(tx, new, now=now), new, now=now, leave_out=unsent)
 
@@ -368,11 +361,6 @@ def _tell_mentioned(tx: Tx, activity_pk: int, new: NewActivity, post: Post, *, n
     return sum(
         deliveries.deliver_to(tx, activity_pk, new, inbox, host_of(inbox), now=now) for inbox in inboxes
     )
-
-
-def mentioned(note: Mapping[str, Any]) -> set[str]:
-    """Return the ids of the actors whom a note mentions."""
-    return {tag["href"] for tag in note.get("tag", ()) if tag["type"] == "Mention"}
 
 
 def _inboxes(number: int) -> str:

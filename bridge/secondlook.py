@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bridge.changes import Edited
-from bridge.compose import People
+from bridge.compose import People, mentioned
 from bridge.fetch import Fetcher
 from bridge.lookat import Viewer
 from bridge.mentions import find_people
 from bridge.model import Post, PostState
 from bridge.net import Client
 from bridge.pictured import shows_others
-from bridge.publish import Draft, as_news, draft_edited, mentioned, plan_update
+from bridge.publish import Draft, as_news, draft_edited, plan_update
 from bridge.pump import Stop, pump
 from bridge.services import Services
 from bridge.store import Tx, edits, identity, looks, posts

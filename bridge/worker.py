@@ -25,6 +25,7 @@ from bridge.errors import StoreUnavailable
 from bridge.fetch import Fetcher
 from bridge.lookat import tidy_pictures
 from bridge.net import Client
+from bridge.pins import Pinner
 from bridge.poll import Poller
 from bridge.progress import Progress, Standing, to_detail
 from bridge.publish import announce_profile
@@ -85,6 +86,7 @@ class Worker:
         self._subscriber = Subscriber(services, client, self._poller)
         self._asker = PageAsker(services, client)
         self._looker = SecondLooker(services, client, fetcher)
+        self._pinner = Pinner(services)
         self._deliverer = Deliverer(services, client)
         self._receiver = Receiver(services, fetcher)
         self._registrar = Registrar(services, fetcher)
@@ -108,6 +110,7 @@ class Worker:
             ("ask hubs", lambda: self._subscriber.run(stop), TICK * 4, _minutes(5)),
             ("watch folders", self._watch, self._services.config.polling.folder_interval, _minutes(10)),
             ("publish what is due", self._in_thread(self._poller.publish_due), TICK * 2, _minutes(5)),
+            ("tell about pins", self._in_thread(self._pinner.run), TICK * 20, _minutes(5)),
             ("ask missing pages", lambda: self._asker.run(stop), TICK * 20, _minutes(5)),
             ("look at pictures again", lambda: self._looker.run(stop), TICK * 20, _minutes(10)),
             ("heartbeat", self._in_thread(self.beat), HEARTBEAT, _minutes(3)),

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import orjson
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
@@ -180,6 +181,23 @@ def test_an_older_sqlite_database_is_upgraded_and_nothing_is_lost(load, clock, n
     with store.write() as tx:
         assert tx.exec_driver_sql("PRAGMA foreign_key_check").all() == []
         assert tx.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
+    store.close()
+
+
+@pytest.mark.parametrize("number", OLD)
+def test_an_unlisted_post_of_an_older_database_is_known_as_such(load, clock, number):
+    path, public = load(number), "https://www.w3.org/ns/activitystreams#Public"
+    quiet = {"to": ["f"], "cc": [public], "content": f'"to":["{public}"]'}
+    notes = {"p1": quiet, "p3": {"to": [public], "cc": ["f"]}}
+    with sqlite3.connect(path) as connection:
+        for post_id, note in notes.items():
+            values = (orjson.dumps(note).decode(), post_id)
+            connection.execute("UPDATE posts SET note = ? WHERE id = ?", values)
+    connection.close()
+    store = open_store(f"sqlite:///{path}")
+    migrate(store, now=clock.now())
+    with store.read() as tx:
+        assert [post.id for post in posts.featured(tx, "cafe", limit=9)] == ["p3"]
     store.close()
 
 

@@ -41,6 +41,22 @@ def delete(ids: Ids, site: str, post_id: str, *, activity_id: str) -> Document:
     return _activity(ids, site, "Delete", activity_id, gone, context=AS2)
 
 
+def feature(ids: Ids, site: str, kind: str, post_id: str, *, activity_id: str) -> Document:
+    """Announce that a post was put on top of the profile (`kind` is Add) or taken off it (Remove).
+
+    The post goes as its id: Mastodon looks for it, and fetches what it does not have.
+    """
+    return {
+        "@context": AS2,
+        "id": ids.activity(site, activity_id),
+        "type": kind,
+        "actor": ids.actor(site),
+        **address(ids, site),
+        "object": ids.post(site, post_id),
+        "target": ids.featured(site),
+    }
+
+
 def accept(
     ids: Ids, site: str, request: Mapping[str, Any], *, activity_id: str, result: str | None = None
 ) -> Document:

@@ -1,7 +1,7 @@
 """Composes a post out of an entry: what followers read, and how it looks to them. Pure and cheap."""
 
 from bridge.compose.kinds import Kind, kind_of
-from bridge.compose.mentions import Mentioned, People, find_mentions, mentioned_in
+from bridge.compose.mentions import Mentioned, People, find_mentions, mentioned, mentioned_in
 from bridge.compose.note import compose_note, lacks_people, lacks_pictures, wanted_pictures
 from bridge.compose.pictures import MAX_IMAGES, PAGE, Checked, choose_pictures, without_alt
 
@@ -18,6 +18,7 @@ __all__ = [
     "kind_of",
     "lacks_people",
     "lacks_pictures",
+    "mentioned",
     "mentioned_in",
     "wanted_pictures",
     "without_alt",

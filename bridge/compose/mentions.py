@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from html import escape
 from html.parser import HTMLParser
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bridge.activitypub.content import mention_link
 from bridge.model import Entry
@@ -47,6 +47,11 @@ def find_mentions(html: str) -> tuple[str, ...]:
     reader.feed(html)
     reader.close()
     return tuple(reader.seen)[:MAX_MENTIONS]
+
+
+def mentioned(note: Mapping[str, Any]) -> set[str]:
+    """Return the ids of the actors whom a note mentions."""
+    return {tag["href"] for tag in note.get("tag", ()) if tag["type"] == "Mention"}
 
 
 def link_mentions(html: str, people: Mapping[str, Mentioned]) -> tuple[str, tuple[str, ...]]:

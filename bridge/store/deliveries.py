@@ -39,6 +39,7 @@ _PENDING: ColumnElement[str] = literal_column("'pending'")
 _ACCEPT: ColumnElement[str] = literal_column("'Accept'")
 _pending = _columns.state == _PENDING
 
+PINNING = ("Add", "Remove")
 FAST, SLOW, SUSPECT = "fast", "slow", "suspect"
 """Lanes: hosts that answer; hosts that lately did not; deliveries that workers died with."""
 
@@ -118,7 +119,9 @@ def fan_out(
     unsent = exists().where(
         _columns.inbox == audience.c.inbox, _columns.object_uri == new.object_uri, *_unsent_create()
     )
-    chosen = select(audience.c.inbox, audience.c.host).where(~unsent, audience.c.inbox.not_in(leave_out))
+    chosen = select(audience.c.inbox, audience.c.host).where(audience.c.inbox.not_in(leave_out))
+    if new.type not in PINNING:  # which no Create says, and which waits until that is there
+        chosen = chosen.where(~unsent)
     return _enqueue(tx, activity_pk, new, chosen.subquery(), now=now)
 
 

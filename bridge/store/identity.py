@@ -102,6 +102,21 @@ def set_profile(tx: Tx, key: str, profile_hash: str, *, now: datetime) -> None:
     touch(tx)
 
 
+def told_pins(tx: Tx, key: str) -> tuple[dict[str, bool], datetime] | None:
+    """Return (post id → whether its owner pinned it, since when) as followers know a site's pins."""
+    columns = schema.sites.c
+    row = tx.execute(select(columns.told_pins, columns.told_pins_at).where(columns.key == key)).first()
+    if row is None or row.told_pins is None:
+        return None
+    return dict(row.told_pins), row.told_pins_at
+
+
+def set_told_pins(tx: Tx, key: str, pins: Mapping[str, bool], *, now: datetime) -> None:
+    """Record what followers know of a site's pins."""
+    values = {"told_pins": list(pins.items()), "told_pins_at": now}
+    tx.execute(update(schema.sites).where(schema.sites.c.key == key).values(values))
+
+
 def private_keys(tx: Tx) -> Mapping[tuple[str, str], str]:
     """Return (owner, algorithm) → private key PEM."""
     rows = tx.execute(select(schema.keys).where(schema.keys.c.algorithm != _POST_IDS))

@@ -97,6 +97,7 @@ def add(tx: Tx, new: NewPost, *, now: datetime) -> int | None:
         "content_hash": post.content_hash,
         "text_hash": new.text_hash,
         "pinned": new.pinned,
+        "unlisted": post.is_unlisted,
         "published_at": post.published_at,
         "first_seen_at": now,
         "last_seen_at": now,
@@ -157,6 +158,7 @@ def revise(
     values = {
         "text_hash": text_hash,
         "pinned": pinned,
+        "unlisted": post.is_unlisted,
         "state": post.state,
         "page_url": post.page_url,
         "note": post.note,
@@ -263,10 +265,25 @@ def to_come(tx: Tx) -> tuple[int, datetime | None]:
 
 
 def featured(tx: Tx, site: str, *, limit: int) -> list[Post]:
-    """Return the posts on top of a profile: those the owner pinned, then the newest."""
+    """Return the posts on top of a profile: those the owner pinned, then the newest; no unlisted ones."""
+    return [_post(row._mapping) for row in tx.execute(_on_top(select(_table), site, limit))]
+
+
+def pins(tx: Tx, site: str, *, limit: int) -> dict[str, bool]:
+    """Return id → whether its owner pinned it, of the posts on top of a profile."""
+    return {
+        row.id: row.pinned for row in tx.execute(_on_top(select(_columns.id, _columns.pinned), site, limit))
+    }
+
+
+def _on_top(query: Select[Any], site: str, limit: int) -> Select[Any]:
     order = (_columns.pinned.desc(), _columns.published_at.desc(), _columns.pk.desc())
-    query = _public(select(_table), site).order_by(*order).limit(limit)
-    return [_post(row._mapping) for row in tx.execute(query)]
+    return _public(query, site).where(~_columns.unlisted).order_by(*order).limit(limit)
+
+
+def public_ids(tx: Tx, site: str, ids: Iterable[str]) -> set[str]:
+    """Return which of these are ids of public posts."""
+    return set(tx.scalars(_public(select(_columns.id), site).where(_columns.id.in_(list(ids)))))
 
 
 def set_state(tx: Tx, pk: int, state: PostState) -> None:

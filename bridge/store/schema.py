@@ -139,6 +139,10 @@ sites = Table(
     Column("key", String, primary_key=True),
     Column("handle", String, nullable=False, unique=True),
     Column("profile_hash", String),  # of the actor as last sent to followers
+    Column("told_pins", Json),  # [[post id, pinned by its owner], …] as followers know them
+    Column("told_pins_at", Moment),
+    Column("config", Json),  # its table in config.toml as last seen there, without sources
+    Column("closed_at", Moment),  # for good: its addresses answer 410
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
 )
@@ -215,6 +219,7 @@ posts = Table(
     Column("check_at", Moment),
     Column("misses", Integer, nullable=False, server_default=text("0")),
     Column("pinned", Boolean, nullable=False, server_default=false()),
+    Column("unlisted", Boolean, nullable=False, server_default=false()),  # as its note says
     Column("look_at", Moment),  # when its pictures are looked at again: some could not be seen
     UniqueConstraint("site", "id"),
     Index("ix_posts_edit_due", "edit_due_at"),

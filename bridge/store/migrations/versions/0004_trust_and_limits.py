@@ -8,7 +8,7 @@ from collections.abc import Callable
 import sqlalchemy as sa
 from alembic import op
 
-from bridge.store.schema import digest, fold
+from bridge.store.schema import Json, Moment, digest, fold
 
 revision = "0004"
 down_revision = "0003"
@@ -23,6 +23,7 @@ def upgrade() -> None:
     _proven_keys()
     _indexes_of_claims()
     _shares_of_strangers()
+    _sites_that_pin_pause_and_close()
 
 
 def _indexes_that_hold_their_columns() -> None:
@@ -124,4 +125,21 @@ def _shares_of_strangers() -> None:
         ["place", "attempts", "id"],
         postgresql_where=sa.text("state = 'pending' AND NOT verified"),
         sqlite_where=sa.text("state = 'pending' AND verified = 0"),
+    )
+
+
+def _sites_that_pin_pause_and_close() -> None:
+    """What followers know of pins, what a site was like when it left the config, and that it is closed."""
+    with op.batch_alter_table("sites") as batch_op:
+        batch_op.add_column(sa.Column("told_pins", Json(), nullable=True))
+        batch_op.add_column(sa.Column("told_pins_at", Moment(), nullable=True))
+        batch_op.add_column(sa.Column("config", Json(), nullable=True))
+        batch_op.add_column(sa.Column("closed_at", Moment(), nullable=True))
+    with op.batch_alter_table("posts") as batch_op:
+        batch_op.add_column(sa.Column("unlisted", sa.Boolean(), server_default=sa.false(), nullable=False))
+    posts = sa.table("posts", sa.column("note", sa.Text()), sa.column("unlisted", sa.Boolean()))
+    # In JSON only an address can be spelled like this: in a text the quotes would be escaped.
+    listed = posts.c.note.contains('"to":["https://www.w3.org/ns/activitystreams#Public"]')
+    op.get_bind().execute(
+        posts.update().where(~listed, posts.c.note.contains('"to":[')).values(unlisted=True)
     )
