@@ -5,17 +5,19 @@ belongs to someone else (SECURITY A2). Everything may happen twice.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from bridge import stamps
 from bridge.activitypub import activities, documents
 from bridge.activitypub.ids import mint_activity_id
-from bridge.activitypub.parse import Activity, is_vote, parse_like, parse_reply
+from bridge.activitypub.parse import Activity, is_vote, parse_reply
+from bridge.activitypub.reactions import read_emoji
 from bridge.activitypub.values import get_id
 from bridge.addresses import host_of
 from bridge.errors import BadDocument
-from bridge.incoming import Incoming, post_of, site_of, undo_key
+from bridge.incoming import Incoming, act_key, in_one_spelling, post_of, seen_keys, site_of
 from bridge.model import Follower, RemoteActor
 from bridge.services import Services
 from bridge.sources.html import clean_incoming
@@ -27,6 +29,10 @@ MAX_REPLY = 10_000  # characters of a reply's HTML that are kept (SECURITY C5)
 MAX_INTERACTIONS_SHOWN = 200
 
 
+COUNTS_AGAIN = frozenset({"Follow", "Undo", "Block"})
+"""What has its effect again when its id comes again: a Follow is answered again, for our Accept may be lost,
+and some servers name all Follows of one pair, their Undos and Blocks alike (FoundKey, Misskey)."""
+
 Effect = Callable[[Tx, Services, Incoming], str]
 
 
@@ -37,10 +43,15 @@ def take_effect(tx: Tx, services: Services, incoming: Incoming) -> str:
     if effect is None:
         inbox.count_ignored(tx, activity.type, now=incoming.now)
         return f"ignored: {activity.type}"
-    new = activity.id is None or inbox.see(tx, activity.id, now=incoming.now)
-    if not new and not (activity.type == "Follow" and _is_follower(tx, services, incoming)):
+    if activity.id is None:
+        return effect(tx, services, incoming)
+    key, after_all = act_key(incoming.signer, activity.id), activity.type == "Follow"
+    if inbox.comes_late(tx, key, signed_at=incoming.said_at, after_all=after_all):
+        return "undone before it came"
+    new = inbox.see(tx, key, now=incoming.now)
+    if not new and activity.type not in COUNTS_AGAIN:
         return "came before"
-    return effect(tx, services, incoming)
+    return effect(tx, services, replace(incoming, came_before=not new))
 
 
 def concerns_us(tx: Tx, services: Services, activity: Activity) -> bool:
@@ -62,8 +73,6 @@ def _follow(tx: Tx, services: Services, incoming: Incoming) -> str:
     site = site_of(services, activity.object_id)
     if site is None or actor is None:
         return "not about us"
-    if activity.id and inbox.was_undone(tx, undo_key(incoming.signer, activity.id)):
-        return "undone before it came"
     host = host_of(actor.shared_inbox or actor.inbox)
     asks = followers.PENDING if services.site(site).approve_followers else followers.ACCEPTED
     state = followers.save(tx, followers.NewFollower(site, actor, host, asks, activity.id), now=incoming.now)
@@ -124,83 +133,109 @@ def _answer_follower(tx: Tx, services: Services, answer: str, follower: Follower
     queue_answer(tx, services, answer, follower.site, theirs, follow, version=now.isoformat(), now=now)
 
 
-def _is_follower(tx: Tx, services: Services, incoming: Incoming) -> bool:
-    """A Follow that comes again from someone we accepted is answered again: our Accept may be lost."""
-    site = site_of(services, incoming.activity.object_id)
-    return site is not None and followers.find(tx, site, incoming.signer) is not None
-
-
 def _block(tx: Tx, services: Services, incoming: Incoming) -> str:
     site = site_of(services, incoming.activity.object_id)
     if site is None:
         return "not about us"
-    removed = _leave(tx, incoming, site, "they blocked us")
+    removed = _leave(tx, services, incoming, site, "they blocked us")
     return f"{incoming.signer} blocked {site}" + (" and no longer follows" if removed else "")
 
 
-def _leave(tx: Tx, incoming: Incoming, site: str | None, reason: str) -> int:
+def _leave(tx: Tx, services: Services, incoming: Incoming, site: str | None, reason: str) -> int:
+    """End a follow; the Follow that made it has no effect if it comes, or is tried, once more."""
+    for key in services.config.sites if site is None else (site,):
+        follower = followers.find(tx, key, incoming.signer)
+        if follower is not None and follower.follow_id:
+            _take_back(tx, incoming, follower.follow_id, came=True)
     removed = followers.remove(tx, incoming.signer, site=site, reason=reason, now=incoming.now)
     if removed:
         identity.touch(tx)
     return removed
 
 
+def _take_back(tx: Tx, incoming: Incoming, activity_id: str, *, came: bool) -> None:
+    key, by_id = seen_keys(incoming.signer, activity_id)
+    came = inbox.unsee(tx, by_id) or came
+    inbox.undo(tx, key, signed_at=incoming.said_at, came=came, now=incoming.now)
+
+
 # ── taking back ───────────────────────────────────────────────────────────────────────────────────
 
 
 def _undo(tx: Tx, services: Services, incoming: Incoming) -> str:
-    """Take something back by its id, or by what it did; an Undo that comes first is remembered."""
-    undone_id = incoming.activity.object_id
+    """Take something back by its id, or by what it did; an Undo that comes first is remembered.
+
+    An Undo that came before takes back by id only: what it describes may have been done anew under another.
+    """
+    undone_id, embedded = incoming.activity.object_id, incoming.activity.object
+    removed = _undo_by_id(tx, services, incoming, undone_id) if undone_id else 0
+    if embedded and not removed and not incoming.came_before:
+        removed = _undo_embedded(tx, services, incoming, embedded)
     if undone_id:
-        inbox.undo(tx, undo_key(incoming.signer, undone_id), now=incoming.now)
-    embedded = incoming.activity.object
-    removed = _undo_embedded(tx, services, incoming, embedded) if embedded else 0
-    if undone_id and not removed:
-        removed = interactions.remove_activity(tx, incoming.signer, undone_id)
-        for site in services.config.sites:
-            follower = followers.find(tx, site, incoming.signer)
-            if follower is not None and follower.follow_id == undone_id:
-                removed += _leave(tx, incoming, site, "they unfollowed")
+        _take_back(tx, incoming, undone_id, came=removed > 0)
     if removed:
         identity.touch(tx)
     return f"undone by {incoming.signer}" if removed else "nothing to undo"
 
 
+def _undo_by_id(tx: Tx, services: Services, incoming: Incoming, undone_id: str) -> int:
+    removed = interactions.remove_activity(tx, incoming.signer, undone_id)
+    for site in services.config.sites:
+        follower = followers.find(tx, site, incoming.signer)
+        if follower is not None and follower.follow_id == undone_id:
+            removed += _leave(tx, services, incoming, site, "they unfollowed")
+    return removed
+
+
 def _undo_embedded(tx: Tx, services: Services, incoming: Incoming, embedded: Mapping[str, Any]) -> int:
-    target = get_id(embedded.get("object"))
-    kind = _KINDS.get(str(embedded.get("type")))
-    if kind and target:
-        return interactions.remove(tx, kind, incoming.signer, target)
+    target, kind = get_id(embedded.get("object")), _KINDS.get(str(embedded.get("type")))
+    where = post_of(services, target)
+    if kind and where:
+        key, _ = _reaction(kind, services.ids.post(*where), embedded)
+        return interactions.remove(tx, kind, incoming.signer, key)
     site = site_of(services, target)
     if embedded.get("type") == "Follow" and site:
-        return _leave(tx, incoming, site, "they unfollowed")
+        return _leave(tx, services, incoming, site, "they unfollowed")
     return 0
 
 
 # ── what people do with posts ─────────────────────────────────────────────────────────────────────
 
 _KINDS = {"Like": LIKE, "EmojiReact": LIKE, "Announce": BOOST}
+MAX_REACTIONS = 10
+"""How many different emojis one person may put to a post."""
+
+
+def _reaction(kind: str, post: str, said: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Return what tells a person's reactions to a post apart, and their emoji.
+
+    A like and each emoji are acts of their own: Pleroma and Akkoma let people make several on one post.
+    Misskey's people have one; it sends an Undo before the next.
+    """
+    emoji = read_emoji(said) if kind == LIKE else None
+    return (f"{post} {emoji}" if emoji else post), emoji
 
 
 def _react(tx: Tx, services: Services, incoming: Incoming) -> str:
     activity = incoming.activity
     where = post_of(services, activity.object_id)
     pk = posts.public_row_of(tx, *where) if where else None
-    if where is None or pk is None or activity.object_id is None:
+    if where is None or pk is None:
         return "not about a post of ours"
-    if activity.id and inbox.was_undone(tx, undo_key(incoming.signer, activity.id)):
-        return "undone before it came"
     kind = _KINDS[activity.type]
+    key, emoji = _reaction(kind, services.ids.post(*where), activity.raw)
+    if emoji and interactions.emojis(tx, pk, incoming.signer, other_than=emoji) >= MAX_REACTIONS:
+        return "enough emojis of theirs"
     new = NewInteraction(
         site=where[0],
         post_pk=pk,
         kind=kind,
         actor_id=incoming.signer,
-        object_key=activity.object_id,
+        object_key=key,
         activity_id=activity.id,
         # A Like is addressed to its author alone and counted everywhere; a boost is as public as it says.
         public=activity.is_public or kind == LIKE,
-        emoji=parse_like(activity).emoji if kind == LIKE else None,
+        emoji=emoji,
         published_at=activity.published,
     )
     interactions.save(tx, new, now=incoming.now)
@@ -213,7 +248,7 @@ def _reply(tx: Tx, services: Services, incoming: Incoming) -> str:
     thread = _thread_of(tx, services, parts.in_reply_to) if parts else None
     if parts is None or thread is None:
         return "not a reply to us"
-    if inbox.was_undone(tx, undo_key(incoming.signer, parts.id)):
+    if inbox.was_undone(tx, act_key(incoming.signer, parts.id)):
         return "deleted before it came"
     new = NewInteraction(
         site=thread[0],
@@ -223,7 +258,7 @@ def _reply(tx: Tx, services: Services, incoming: Incoming) -> str:
         object_key=parts.id,
         activity_id=incoming.activity.id,
         public=parts.is_public and incoming.activity.is_public,
-        in_reply_to=parts.in_reply_to,
+        in_reply_to=in_one_spelling(services, parts.in_reply_to),
         content=clean_incoming(parts.content)[:MAX_REPLY],
         url=parts.url,
         published_at=parts.published,
@@ -280,7 +315,7 @@ def _delete(tx: Tx, services: Services, incoming: Incoming) -> str:
         return "not about us"
     removed = interactions.remove_reply(tx, incoming.signer, activity.object_id)
     removed += stamps.withdraw(tx, incoming.signer, activity.object_id)
-    inbox.undo(tx, undo_key(incoming.signer, activity.object_id), now=incoming.now)
+    inbox.undo(tx, act_key(incoming.signer, activity.object_id), now=incoming.now)
     if removed:
         identity.touch(tx)
     return "reply deleted" if removed else "not about us"

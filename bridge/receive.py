@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 from bridge.activitypub.keys import load_public_key
 from bridge.activitypub.parse import Activity, binding_error, parse_activity
-from bridge.activitypub.signatures import SignedRequest, parse, verify
+from bridge.activitypub.signatures import SignedRequest, parse, signed_at, verify
 from bridge.addresses import host_of
 from bridge.effects import concerns_us, forget, take_effect
 from bridge.errors import BadActivity, BadKey, BadUrl, BridgeError, SignatureError, StoreUnavailable
@@ -272,7 +272,7 @@ class Receiver:
         match verdict:
             case Ready(activity=activity, signer=signer):
                 actor = self._save_actor(tx, verdict, now=now)
-                incoming = Incoming(activity, signer, actor, received.id, now)
+                incoming = Incoming(activity, signer, actor, received.id, now, _signed_at(received))
                 did = take_effect(tx, self._services, incoming)
                 log.info("%s from %s: %s", activity.type, signer, did)
                 inbox.done(tx, received.id, did, now=now)
@@ -320,6 +320,11 @@ def stored_request(received: Received) -> SignedRequest:
     """Rebuild the request an arrival came with, as far as its signature covers it."""
     stored = received.request
     return SignedRequest(stored["method"], stored["target"], stored["headers"], received.body)
+
+
+def _signed_at(received: Received) -> datetime | None:
+    request = stored_request(received)
+    return signed_at(request, parse(request))
 
 
 class Registrar:

@@ -7,7 +7,7 @@ from bridge.activitypub import activities, documents
 from bridge.activitypub.ids import mint_activity_id
 from bridge.activitypub.values import Document
 from bridge.addresses import host_of, same_origin
-from bridge.incoming import Incoming, post_of, site_of, undo_key
+from bridge.incoming import Incoming, act_key, post_of, site_of
 from bridge.model import RemoteActor
 from bridge.services import Services
 from bridge.store import Tx, deliveries, identity, inbox, interactions, posts
@@ -93,7 +93,7 @@ def _theirs(incoming: Incoming) -> str | None:
 
 def _taken_back(tx: Tx, incoming: Incoming, instrument: str) -> bool:
     undone = (incoming.activity.id, instrument)
-    return any(inbox.was_undone(tx, undo_key(incoming.signer, uri)) for uri in undone if uri)
+    return any(inbox.was_undone(tx, act_key(incoming.signer, uri)) for uri in undone if uri)
 
 
 def _answer(tx: Tx, site: str, about: str, accept: Document, actor: RemoteActor, incoming: Incoming) -> None:

@@ -255,18 +255,6 @@ def test_a_follow_that_comes_after_its_undo_has_no_effect(lab: Lab) -> None:
     assert alice.peer.knocks == []
 
 
-def test_a_replayed_follow_does_not_bring_back_who_left(lab: Lab) -> None:
-    alice = lab.peer().person()
-    follow = lab.follow(alice)
-    alice.send(alice.undo(follow), INBOX)
-    lab.work()
-    lab.wait(minutes=1)
-    alice.send(follow, INBOX)
-    lab.work()
-    assert lab.followers() == []
-    assert alice.peer.types == ["Accept"]
-
-
 def test_who_left_may_come_back(lab: Lab) -> None:
     alice = lab.peer().person()
     alice.send(alice.undo(lab.follow(alice)), INBOX)

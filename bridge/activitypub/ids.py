@@ -5,9 +5,9 @@ import hashlib
 import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
-from bridge.addresses import take_apart
+from bridge.addresses import same_origin, take_apart
 
 # First path parts below /ap/ that are the bridge's own. "inbox" and "instance" exist; the others are what
 # FEP-3b86 and Threads' operators expect there, kept free so that no site has to be renamed for them.
@@ -27,6 +27,22 @@ class Ids:
     def host(self) -> str:
         """Return the host (and port, when it is not the default one) that these URLs live on."""
         return take_apart(self.base_url).netloc
+
+    # ── reading them back ──
+
+    def parts(self, url: str) -> tuple[str, ...] | None:
+        """Return the parts of the path below the base URL, decoded; `None` for an address that is not ours.
+
+        One address has many spellings, and they are one thing: the case of scheme and host, an international
+        name or its A-labels, the default port, percent-encoding, slashes at the end, a fragment, and a query,
+        which our addresses do not have. What is stored is never as it came but what this class writes.
+        """
+        if not same_origin(url, self.base_url):
+            return None
+        below, path = _path_parts(self.base_url), _path_parts(url)
+        if path[: len(below)] != below or not all(part.isprintable() for part in path):
+            return None
+        return path[len(below) :]
 
     # ── actors and their collections ──
 
@@ -138,6 +154,11 @@ class Ids:
     @property
     def privacy(self) -> str:
         return f"{self.base_url}/ap/about/privacy"
+
+
+def _path_parts(url: str) -> tuple[str, ...]:
+    path = take_apart(url).path.strip("/")
+    return tuple(unquote(part) for part in path.split("/")) if path else ()
 
 
 def mint_post_id(site: str, identity: str, generation: int = 1, *, secret: bytes = b"") -> str:

@@ -4,12 +4,12 @@ No context is expanded and none is fetched, so a document means what its literal
 """
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from bridge.activitypub.reactions import read_emoji
 from bridge.activitypub.values import (
     Document,
     as_list,
@@ -38,7 +38,6 @@ ACTIVITY_TYPES = (
 
 _PUBLIC_SPELLINGS = frozenset({PUBLIC, "as:Public", "Public"})
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}")
-_SHORTCODE = re.compile(r":[\w@.+-]{1,100}:")
 _AS2_PROFILE = "https://www.w3.org/ns/activitystreams"
 
 
@@ -257,8 +256,7 @@ def is_vote(obj: Mapping[str, Any]) -> bool:
 
 def parse_like(activity: Activity) -> LikeParts:
     """Read a Like or EmojiReact; Misskey says its emoji in `content` and `_misskey_reaction`."""
-    emoji = get_text(activity.raw.get("content"), 128) or get_text(activity.raw.get("_misskey_reaction"), 128)
-    return LikeParts(activity.object_id, emoji if _is_emoji(emoji) else None)
+    return LikeParts(activity.object_id, read_emoji(activity.raw))
 
 
 # ── who may say what ─────────────────────────────────────────────────────────────────────────────
@@ -388,11 +386,3 @@ def _first_type(doc: Mapping[str, Any], known: tuple[str, ...]) -> str | None:
 
 def _is_public(doc: Mapping[str, Any]) -> bool:
     return not _PUBLIC_SPELLINGS.isdisjoint((*get_ids(doc.get("to")), *get_ids(doc.get("cc"))))
-
-
-def _is_emoji(text: str) -> bool:
-    if _SHORTCODE.fullmatch(text):
-        return True
-    # Letters would let a stranger write a message where a reaction is shown; ℹ is a letter to Unicode.
-    lettered = any(unicodedata.category(c).startswith("L") and c != "\u2139" for c in text)
-    return 0 < len(text) <= 16 and not text.isascii() and not lettered and " " not in text

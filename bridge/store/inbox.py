@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, select, update
 
 from bridge.store import leases, schema, strangers
 from bridge.store.engine import Tx
-from bridge.store.upsert import insert_new
+from bridge.store.upsert import insert_new, upsert
 
 _table = schema.inbox
 _columns = _table.c
@@ -166,20 +166,57 @@ def recover(tx: Tx, *, now: datetime) -> int:
     return leases.recover(tx, _table, _columns.state == "pending", now=now, leased=False)
 
 
-def see(tx: Tx, activity_id: str, *, now: datetime) -> bool:
-    """Remember an activity's id; `False` when it took effect before."""
-    return insert_new(tx, schema.seen, {"activity_id": activity_id, "seen_at": now})
+def awaits(tx: Tx, actor_id: str, kind: str) -> bool:
+    """Say whether an activity of this type by this actor waits to take effect."""
+    waiting = (_columns.state == "pending", _columns.actor_id == actor_id, _columns.type == kind)
+    return tx.execute(select(_columns.id).where(*waiting).limit(1)).first() is not None
 
 
-def was_seen(tx: Tx, activity_id: str) -> bool:
-    """Say whether an activity took effect before."""
-    known = schema.seen.c.activity_id == activity_id
+def see(tx: Tx, key: str, *, now: datetime) -> bool:
+    """Remember an act by its key; `False` when it took effect before."""
+    return insert_new(tx, schema.seen, {"activity_id": key, "seen_at": now})
+
+
+def was_seen(tx: Tx, *keys: str) -> bool:
+    """Say whether an act took effect before, under one of these keys."""
+    known = schema.seen.c.activity_id.in_(keys)
     return tx.execute(select(schema.seen.c.activity_id).where(known)).first() is not None
 
 
-def undo(tx: Tx, key: str, *, now: datetime) -> None:
-    """Remember that something is undone, so that a late or replayed original has no effect."""
-    insert_new(tx, schema.undone, {"key": key, "undone_at": now})
+def unsee(tx: Tx, key: str) -> bool:
+    """Forget that an act took effect, so that it may again; `False` when nothing was known of it."""
+    return tx.execute(delete(schema.seen).where(schema.seen.c.activity_id == key)).rowcount > 0
+
+
+def undo(tx: Tx, key: str, *, signed_at: datetime | None = None, came: bool = False, now: datetime) -> None:
+    """Remember that something is undone, so that a late or replayed original has no effect.
+
+    The same id may be used for the same act again, signed later: `comes_late` tells them apart. `came`: what
+    is undone had taken effect.
+    """
+    undone = schema.undone.c
+    came = unsee(tx, key) or came
+    came = came or bool(tx.scalar(select(undone.came).where(undone.key == key)))
+    upsert(tx, schema.undone, {"key": key}, {"undone_at": now, "signed_at": signed_at or now, "came": came})
+
+
+def comes_late(tx: Tx, key: str, *, signed_at: datetime, after_all: bool) -> bool:
+    """Say whether this is the original of something undone before, and not the same act done once more.
+
+    It is late when it was signed no later than its Undo. Servers sign anew when they try again: so the first
+    that comes after an Undo that came first is taken for the original too, unless `after_all` it may count.
+    """
+    undone = schema.undone.c
+    found = tx.execute(
+        select(undone.signed_at, undone.undone_at, undone.came).where(undone.key == key)
+    ).first()
+    if found is None:
+        return False
+    if signed_at <= (found.signed_at or found.undone_at) or not (found.came or after_all):
+        tx.execute(update(schema.undone).where(undone.key == key).values(came=True))
+        return True
+    tx.execute(delete(schema.undone).where(undone.key == key))
+    return False
 
 
 def was_undone(tx: Tx, key: str) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Text, case, cast, delete, distinct, func, or_, select, update
 
 from bridge.store import schema
 from bridge.store.engine import Tx
@@ -28,9 +28,8 @@ class NewInteraction:
     post_pk: int | None
     kind: str
     actor_id: str
-    object_key: (
-        str  # the reply's or quote's own id; for likes and boosts our post's, for listings our stamp's
-    )
+    # The reply's or quote's own id; our post's of a boost, and with the emoji of a like; a listing's stamp.
+    object_key: str
     activity_id: str | None
     public: bool
     in_reply_to: str | None = None
@@ -84,15 +83,28 @@ def forget_actor(tx: Tx, actor_id: str) -> int:
 
 def counts(tx: Tx, post_pk: int) -> dict[str, int]:
     """Return kind → number of public interactions with a post."""
-    query = select(_columns.kind, func.count()).where(_columns.post_pk == post_pk, _columns.public)
+    query = select(_columns.kind, _number()).where(_columns.post_pk == post_pk, _columns.public)
     return {row[0]: row[1] for row in tx.execute(query.group_by(_columns.kind))}
+
+
+def _number() -> ColumnElement[int]:
+    """Count people for likes, who may have put several emojis to a post, and acts for all else."""
+    return func.count(
+        distinct(case((_columns.kind == LIKE, _columns.actor_id), else_=cast(_columns.id, Text)))
+    )
+
+
+def emojis(tx: Tx, post_pk: int, actor_id: str, *, other_than: str) -> int:
+    """Return how many emojis, beside one, a person has put to a post."""
+    theirs = (_columns.post_pk == post_pk, _columns.kind == LIKE, _columns.actor_id == actor_id)
+    return tx.scalar(select(func.count()).where(*theirs, _columns.emoji != other_than)) or 0
 
 
 def counts_by_id(tx: Tx, site: str, post_ids: Iterable[str]) -> dict[str, dict[str, int]]:
     """Return post id → kind → number of public interactions, for several posts at once."""
     posts = schema.posts.c
     query = (
-        select(posts.id, _columns.kind, func.count())
+        select(posts.id, _columns.kind, _number())
         .select_from(_table.join(schema.posts, posts.pk == _columns.post_pk))
         .where(posts.site == site, posts.id.in_(list(post_ids)), _columns.public)
         .group_by(posts.id, _columns.kind)

@@ -458,6 +458,8 @@ undone = Table(
     metadata,
     Column("key", Hashed, primary_key=True),  # an activity id: its Undo came first, or came already
     Column("undone_at", Moment, nullable=False, index=True),
+    Column("signed_at", Moment),  # by who undid it
+    Column("came", Boolean, nullable=False, server_default=text("true")),  # what is undone had come before
 )
 
 interactions = Table(

@@ -17,8 +17,9 @@ from bridge.activitypub.keys import load_public_key
 from bridge.activitypub.parse import Activity, binding_error, parse_activity
 from bridge.activitypub.signatures import Claim, SignedRequest, check, parse, verify
 from bridge.addresses import host_of, is_public, same_origin
-from bridge.effects import EFFECTS
+from bridge.effects import COUNTS_AGAIN, EFFECTS
 from bridge.errors import BadKey, SignatureError
+from bridge.incoming import seen_keys
 from bridge.model import RemoteKey
 from bridge.services import Services
 from bridge.store import Tx, inbox, remote, strangers
@@ -113,8 +114,11 @@ def _needs_nothing(tx: Tx, activity: Activity) -> bool:
     of_strangers = activity.is_about_its_actor or activity.type == "Remove"
     if of_strangers and activity.actor and not remote.knows(tx, activity.actor):
         return True
-    # A Follow that comes again is answered again: our Accept may have got lost.
-    return activity.id is not None and activity.type != "Follow" and inbox.was_seen(tx, activity.id)
+    if activity.id is None or activity.actor is None or activity.type in COUNTS_AGAIN:
+        return False
+    came_before = inbox.was_seen(tx, *seen_keys(activity.actor, activity.id))
+    # Likes and the like may come again under the same id once their Undo, which waits, took effect.
+    return came_before and not inbox.awaits(tx, activity.actor, "Undo")
 
 
 def _is_out_of_reach(cached: remote.CachedKey, *, now: datetime) -> bool:

@@ -27,7 +27,7 @@ from bridge.errors import SignatureError
 from bridge.model import Scheme
 from bridge.moments import read_rfc822
 
-__all__ = ["Claim", "SignedRequest", "check", "parse", "sign", "verify"]
+__all__ = ["Claim", "SignedRequest", "check", "parse", "sign", "signed_at", "verify"]
 
 MAX_AGE = timedelta(hours=1)
 CLOCK_SKEW = timedelta(minutes=5)
@@ -121,6 +121,11 @@ def verify(request: SignedRequest, claim: Claim, key: PublicKey, *, base_urls: S
         f"The signature was not made by the key of {claim.key_id} for this request to "
         f"{' or '.join(address.authority for address in addresses)}."
     )
+
+
+def signed_at(request: SignedRequest, claim: Claim) -> datetime | None:
+    """Return when a request says that it was signed: `check` has seen that this is about when it came."""
+    return max(_claimed_times(request, claim), default=None)
 
 
 def _require_headers(request: SignedRequest, claim: Claim) -> None:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from bridge.store.schema import Json, Moment, digest, fold
+from bridge.store.schema import Moment, digest, fold
 
 revision = "0004"
 down_revision = "0003"
@@ -24,6 +25,7 @@ def upgrade() -> None:
     _indexes_of_claims()
     _shares_of_strangers()
     _sites_that_pin_pause_and_close()
+    _one_spelling()
 
 
 def _indexes_that_hold_their_columns() -> None:
@@ -143,3 +145,32 @@ def _sites_that_pin_pause_and_close() -> None:
     op.get_bind().execute(
         posts.update().where(~listed, posts.c.note.contains('"to":[')).values(unlisted=True)
     )
+
+
+def _one_spelling() -> None:
+    """Likes and boosts name our posts in one spelling, so that a person counts once; emojis stand beside it.
+
+    And what is undone says when, so that the same id may count again.
+    """
+    with op.batch_alter_table("undone", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("signed_at", Moment(), nullable=True))
+        batch_op.add_column(sa.Column("came", sa.Boolean(), server_default=sa.text("true"), nullable=False))
+    connection = op.get_bind()
+    base = connection.scalar(sa.text("SELECT value FROM meta WHERE key = 'base_url'"))
+    emoji = "CASE WHEN i.emoji IS NULL THEN '' ELSE ' ' || i.emoji END"
+    spelt = f":base || '/ap/' || p.site || '/posts/' || p.id || {emoji}"
+    odd = connection.execute(
+        sa.text(
+            f"SELECT i.id, i.kind, i.actor_id, {spelt} FROM interactions i JOIN posts p ON p.pk = i.post_pk "  # noqa: S608
+            f"WHERE i.kind IN ('like', 'boost') AND i.object_key <> {spelt} ORDER BY i.id"
+        ),
+        {"base": base or ""},
+    ).all()
+    for row, kind, actor, key in odd:
+        same = {"kind": kind, "actor": actor, "key": key, "hash": digest(key), "row": row}
+        known = "SELECT 1 FROM interactions WHERE kind = :kind AND actor_id = :actor AND object_hash = :hash"
+        if connection.execute(sa.text(known), same).first():
+            connection.execute(sa.text("DELETE FROM interactions WHERE id = :row"), same)
+        else:
+            change = "UPDATE interactions SET object_key = :key, object_hash = :hash WHERE id = :row"
+            connection.execute(sa.text(change), same)
