@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from bridge.web import gate
+from bridge.web import bodies, create_app
+from bridge.web.bodies import PUSHES, Bodies, most_for, room_of
 from bridge.web.fastpath import Environ, FastPath, StartResponse
 from bridge.web.gate import Gate, build_environ
+from bridge.web.hooks import expects
 from bridge.web.inbox import MAX_BODY
 
 
@@ -103,7 +105,7 @@ def test_a_body_that_announces_itself_as_too_large_is_not_read_at_all(make_gate,
 
 
 def test_all_who_send_together_hold_a_bounded_amount(make_gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "MAX_HELD", 1000)
+    monkeypatch.setattr(bodies, "MAX_HELD", 1000)
     opened = make_gate(0.05)
     many = [Connection(b"x" * 100, hangs=True) for _ in range(30)]
     _send(opened, *many)
@@ -118,6 +120,84 @@ def test_a_hub_may_push_a_whole_feed(make_gate) -> None:
     connection = Connection(*[b"x" * 100_000] * 50)
     _send(make_gate(), connection, scope=Scope(path="/ap/about/websub/token", headers=headers))
     assert (connection.status, connection.body) == (202, b"5000000")
+
+
+PUSH = "/ap/about/websub/"
+
+
+def expecting(services, *paths: str, **limits: float) -> Gate:
+    limits = {"seconds": 5.0, **limits}
+    return Gate(FastPath(echo, services.store), expects=paths.__contains__, bodies=Bodies(**limits))
+
+
+@pytest.mark.parametrize("path", [f"{PUSH}anything", "/ap/nobody/inbox", "/ap/hooks/poll/x", "/", "/ap/cafe"])
+def test_nothing_is_read_that_nobody_expects(services, path: str) -> None:
+    never = Connection(b"x" * 1000, hangs=True)
+    _send(expecting(services, "/ap/cafe/inbox"), never, scope=Scope(path=path))
+    assert (never.status, never.body) == (202, b"0")  # what the application says without it
+
+
+def test_a_body_that_stalls_is_cut_long_before_its_time(services) -> None:
+    gate = expecting(services, "/ap/cafe/inbox", seconds=3600.0, grace=0.05)
+    stalled = Connection(b"x" * 100, hangs=True)
+    _send(gate, stalled)
+    assert stalled.status == 408
+
+
+def test_few_that_never_finish_leave_room_for_everyone_else(services) -> None:
+    """Twelve pushes of 10 MB and forty bodies of 1 MB, of everyone behind one proxy, none of which ends."""
+    gate = expecting(services, f"{PUSH}token", "/ap/cafe/inbox", seconds=0.5)
+    megabyte = b"x" * 1_000_000
+    pushes = [Connection(*[megabyte] * 10, hangs=True) for _ in range(12)]
+    large = [Connection(megabyte, hangs=True) for _ in range(40)]
+    genuine = [Connection(b"x" * 2_000) for _ in range(20)]
+
+    async def send_all() -> None:
+        inside = Scope(client="10.0.0.1:1")
+        outside = Scope(client="10.0.0.1:1", path=f"{PUSH}token")
+        await asyncio.gather(
+            *(gate.__rsgi__(outside, push) for push in pushes),
+            *(gate.__rsgi__(inside, one) for one in [*large, *genuine]),
+        )
+
+    asyncio.run(send_all())
+    assert {one.status for one in genuine} == {202}
+    assert {one.status for one in [*pushes, *large]} == {408, 503}
+
+
+def test_one_address_cannot_take_the_room_of_all(services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "MAX_HELD_BY_ONE", 5_000)
+    gate = expecting(services, "/ap/cafe/inbox", seconds=0.3)
+    greedy = [Connection(b"x" * 1_000, hangs=True) for _ in range(12)]
+    modest = Connection(b"x" * 4_000, hangs=True)
+
+    async def send_all() -> None:
+        others = (gate.__rsgi__(Scope(client="8.8.8.8:1"), one) for one in greedy)
+        await asyncio.gather(gate.__rsgi__(Scope(client="9.9.9.9:1"), modest), *others)
+
+    asyncio.run(send_all())
+    assert [one.status for one in greedy].count(503) == 7
+    assert modest.status == 408  # it took its time, and nobody's room
+
+
+def test_every_route_that_takes_a_body_is_expected_to(services) -> None:
+    """A route that is new and reads a body has to say so, or its body would never come."""
+    expected = {rule.rule for rule in create_app(services).url_map.iter_rules() if "POST" in rule.methods}
+    known = {"/ap/about/websub/<token>", "/ap/hooks/poll/<site>", "/hooks/poll/<site>"}
+    inboxes = {"/ap/inbox", "/ap/instance/inbox", "/ap/<site>/inbox"}
+    assert expected == known | inboxes
+    assert all(most_for(rule) > 0 for rule in expected)
+    assert {rule for rule in expected if room_of(rule) == PUSHES} == {"/ap/about/websub/<token>"}
+    for path in ("/ap/inbox", "/ap/instance/inbox", "/ap/cafe/inbox"):
+        assert expects(services, path)
+    for path in (
+        "/ap/nobody/inbox",
+        f"{PUSH}anything",
+        "/ap/hooks/poll/cafe",
+        "/ap/cafe/posts/inbox",
+        "/inbox",
+    ):
+        assert not expects(services, path)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

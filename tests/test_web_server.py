@@ -1,6 +1,7 @@
 """The web process as it really runs: Granian on a port, raw bytes, slow senders, and no way out."""
 
 import json
+import resource
 import signal
 import socket
 import subprocess
@@ -284,6 +285,22 @@ def test_fifty_slow_senders_keep_nobody_waiting(server: Server, start: bytes) ->
         for path in ("/ap/cafe", "/ap/cafe/feed", "/healthz"):
             assert _status(server.get(path)) == 200
         assert time.monotonic() - began < 1
+
+
+def test_eleven_hundred_idle_connections_keep_nobody_waiting(server: Server) -> None:
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most < 3_000:
+        pytest.skip("too few files may be open here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 3_000), most))
+    with ExitStack() as idle:
+        for _ in range(1_100):
+            idle.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=5))
+        assert _status(server.ask(_request("GET", "/ap/cafe"))) == 200
+
+
+def test_http_2_is_not_spoken_by_prior_knowledge(server: Server) -> None:
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+    assert server.ask(preface)[3:4] != b"\4"  # no SETTINGS frame
 
 
 def test_fifty_slow_readers_keep_nobody_waiting(server: Server) -> None:

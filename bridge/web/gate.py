@@ -1,12 +1,12 @@
 """Lets requests in whole: a body is read within bounds of time and size before it costs a thread.
 
 A WSGI server's threads read bodies themselves and wait without end, so that a handful of senders who never
-finish shut out everyone else (SECURITY D13). Here they wait in one event loop, for a while. What is
-remembered is answered there too.
+finish shut out everyone else. Here they wait in one event loop, for a while. What is remembered is answered
+there too.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO, StringIO
 from typing import Any
@@ -14,23 +14,31 @@ from typing import Any
 import orjson
 
 from bridge.web.answers import SECURITY_HEADERS
+from bridge.web.bodies import PUSHES, Bodies, Cut, most_for, room_of
 from bridge.web.fastpath import Answer, Environ, FastPath, capture
-from bridge.web.hooks import MAX_PUSH
-from bridge.web.inbox import MAX_BODY
 
 THREADS = 4  # per process; with SQLite they share one writer anyway
 BODY_SECONDS = 20.0
-MAX_HELD = 64 * 1024 * 1024  # bytes of all bodies that are being read or wait for a thread
+
+Expects = Callable[[str], bool]
+"""Whether a body may be sent to a path; asks the database about what hubs push to, and else nobody."""
 
 
 class Gate:
     """An application for Granian's RSGI, in front of ours for WSGI; one per process."""
 
-    def __init__(self, app: FastPath, *, body_seconds: float = BODY_SECONDS) -> None:
+    def __init__(
+        self,
+        app: FastPath,
+        *,
+        body_seconds: float = BODY_SECONDS,
+        expects: Expects = lambda _path: True,
+        bodies: Bodies | None = None,
+    ) -> None:
         self._app = app
-        self._body_seconds = body_seconds
         self._threads = ThreadPoolExecutor(THREADS, "web")
-        self._held = 0
+        self._expects = expects
+        self._bodies = bodies or Bodies(seconds=body_seconds)
 
     def __rsgi_del__(self, _loop: asyncio.AbstractEventLoop) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -47,29 +55,28 @@ class Gate:
         protocol.response_bytes(answer.code, answer.headers, body)
 
     async def _ask(self, scope: Any, protocol: Any) -> Answer:
-        body = bytearray()
+        if scope.method in ("GET", "HEAD") or _is_too_long(scope) or not await self._is_expected(scope.path):
+            return await self._hand_over(scope, b"")
         try:
-            if scope.method not in ("GET", "HEAD") and not _is_too_long(scope):
-                async with asyncio.timeout(self._body_seconds):
-                    await self._read(protocol, body, most_for(scope.path))
-            if self._held > MAX_HELD:
-                return _refuse(503, "Service Unavailable", "Too much arrives at once; please retry.")
-            environ = build_environ(scope, bytes(body))
-            return await asyncio.get_running_loop().run_in_executor(
-                self._threads, capture, self._app, environ
-            )
+            with self._bodies.of(scope.path, self._bodies.sender(scope.client, scope.headers)) as body:
+                await body.read(protocol)
+                return await self._hand_over(scope, bytes(body.received))
         except TimeoutError:
             return _refuse(408, "Request Timeout", "The request did not arrive in time.")
-        finally:
-            self._held -= len(body)
+        except Cut as why:
+            return _refuse(503, "Service Unavailable", str(why))
 
-    async def _read(self, protocol: Any, body: bytearray, most: int) -> None:
-        """Read a body to its end, or as far as is needed to refuse it."""
-        async for chunk in protocol:
-            body += chunk
-            self._held += len(chunk)
-            if len(body) > most or self._held > MAX_HELD:
-                return
+    async def _is_expected(self, path: str) -> bool:
+        """Say whether a body is worth reading; what is not is answered by the application without it."""
+        if most_for(path) == 0:
+            return False
+        if room_of(path) != PUSHES:
+            return self._expects(path)  # which the config says
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._expects, path)
+
+    async def _hand_over(self, scope: Any, body: bytes) -> Answer:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, capture, self._app, build_environ(scope, body))
 
 
 def build_environ(scope: Any, body: bytes) -> Environ:
@@ -109,11 +116,6 @@ def _header_variables(headers: Iterable[tuple[str, str]]) -> Iterable[tuple[str,
 def _is_too_long(scope: Any) -> bool:
     announced = scope.headers.get("content-length") or "0"
     return not announced.isdecimal() or len(announced) > 10 or int(announced) > most_for(scope.path)
-
-
-def most_for(path: str) -> int:
-    """Return how many bytes a body may have: hubs push whole feeds."""
-    return MAX_PUSH if path.startswith("/ap/about/websub/") else MAX_BODY
 
 
 def _refuse(code: int, phrase: str, message: str) -> Answer:

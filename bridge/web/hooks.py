@@ -60,6 +60,19 @@ def blueprint(services: Services) -> Blueprint:
     return routes
 
 
+def expects(services: Services, path: str) -> bool:
+    """Say whether a hub, a build or a server has a reason to send a body to this path."""
+    match path.strip("/").split("/"):
+        case ["ap", "about", "websub", token]:
+            with services.store.read() as tx:
+                return subscriptions.by_token(tx, token) is not None
+        case ["ap", "hooks", "poll", site] | ["hooks", "poll", site]:
+            return site in services.config.sites and services.config.sites[site].hook_secret is not None
+        case ["ap", site, "inbox"]:
+            return site == "instance" or site in services.config.sites
+    return path == "/ap/inbox"
+
+
 # ── hubs ─────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -54,9 +54,15 @@ class Parties:
 
 
 def client_address(asked: Request, trusted: Sequence[Network]) -> Address | None:
-    """Return who sent a request: the peer, or whom the nearest trusted proxies say it was."""
-    address = _parse(asked.environ.get("REMOTE_ADDR", ""))
-    hops = asked.headers.get("X-Forwarded-For", "").split(",")
+    """Return who sent a request."""
+    peer, hops = asked.environ.get("REMOTE_ADDR", ""), asked.headers.get("X-Forwarded-For", "")
+    return address_behind(peer, hops, trusted)
+
+
+def address_behind(peer: str, forwarded_for: str, trusted: Sequence[Network]) -> Address | None:
+    """Return the peer, or whom the nearest trusted proxies say it was."""
+    address = _parse(peer)
+    hops = forwarded_for.split(",")
     while address is not None and any(address in network for network in trusted):
         before = _parse(hops.pop()) if hops else None
         if before is None:  # whatever stands further left a stranger may have written

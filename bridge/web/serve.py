@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import resource
 import signal
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,12 +13,18 @@ from typing import TYPE_CHECKING, Any
 from bridge.errors import BridgeError
 from bridge.lifeline import end_with
 from bridge.web import create_wsgi
-from bridge.web.gate import Gate
+from bridge.web.bodies import Bodies
+from bridge.web.gate import BODY_SECONDS, Gate
+from bridge.web.hooks import expects
 
 if TYPE_CHECKING:
     from bridge.services import Services
 
 BACKLOG = 1024
+MAX_CONNECTIONS = 4_096  # in a process; an idle one takes some 6 KB
+SPARE_FILES = 256  # for all that is no connection
+IDLE_SECONDS = 15  # without a request, before the first one and after each
+MAX_HEAD = 96 * 1024  # bytes of a request's head
 STOP_SECONDS = 5
 
 
@@ -68,20 +75,38 @@ def serve_with_many(host: str, port: int, open_: "Callable[[], Services]", *, wo
 
 
 def _options(host: str, port: int) -> dict[str, Any]:
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
 
+    head = HTTP1Settings(header_read_timeout=IDLE_SECONDS * 1000, max_buffer_size=MAX_HEAD)
     return {
         "address": host,
         "port": port,
         "interface": Interfaces.RSGI,
         "backlog": BACKLOG,
+        # Connections, not requests: the next one waits until another has ended, of itself or as idle.
+        "backpressure": _connections(),
+        "http": HTTPModes.http1,  # HTTP/2 without TLS is nothing that a proxy or a server speaks unasked
+        "http1_settings": head,
         "websockets": False,
     }
 
 
+def _connections() -> int:
+    """Return how many connections may be open, having asked the system for as many files as we may have."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return MAX_CONNECTIONS
+    return max(64, min(MAX_CONNECTIONS, files - SPARE_FILES))
+
+
 def _application(services: "Services") -> Gate:
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    return Gate(create_wsgi(services))
+    bodies = Bodies(seconds=BODY_SECONDS, trusted=services.config.server.trusted_proxies)
+    return Gate(create_wsgi(services), expects=partial(expects, services), bodies=bodies)
 
 
 def _load(open_: "Callable[[], Services]", parent: int, *_: Any) -> Any:
