@@ -230,6 +230,12 @@ def host_of(url: str) -> str:
     return _parse(url).netloc
 
 
+def is_at_home(url: str, owner: str) -> bool:
+    """Say whether a URL is on the host of another one, or on one below it, whose owner the same person is."""
+    theirs, ours = _parse(url).host, _parse(owner).host
+    return theirs == ours or theirs.endswith(f".{ours}")
+
+
 def domain_of(host: str) -> str:
     """Name the domain a host belongs to, roughly: whoever has it can make up names below it without end.
 

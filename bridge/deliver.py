@@ -13,13 +13,14 @@ from datetime import datetime, timedelta
 from bridge.activitypub.documents import CONTENT_TYPE
 from bridge.activitypub.signatures import sign
 from bridge.errors import BridgeError, StoreUnavailable
-from bridge.model import Answered, Decision, Delivered, Delivery, Drop, Outcome, Scheme, Unreachable
+from bridge.model import Answered, Decision, Delivered, Delivery, Drop, Fault, Outcome, Scheme, Unreachable
 from bridge.net import Client
 from bridge.patience import Patience
 from bridge.pump import GRACE, Stop, pump
-from bridge.retry import decide, is_down
+from bridge.retry import decide, is_down, is_host_down
 from bridge.services import Services
-from bridge.store import Tx, deliveries, followers, peers, remote
+from bridge.store import Tx, deliveries, followers, inboxes, peers, remote
+from bridge.store.inboxes import Inbox
 from bridge.store.peers import Peer
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,8 @@ class Deliverer:
         self._jitter = jitter
         self._grace = grace
         self._patience = Patience(most_under_way(self._slots(deliveries.FAST), files()))
-        self._busy: Counter[str] = Counter()  # deliveries under way, by host; changed in the loop only
+        # Deliveries under way, by lane and host; changed in the loop only.
+        self._busy: dict[str, Counter[str]] = {lane: Counter() for lane in deliveries.LANES}
 
     async def drain(self, stop: Stop) -> int:
         """Deliver everything that is due now; return how many were tried."""
@@ -88,7 +90,7 @@ class Deliverer:
             return 0  # most looks end here, several a second: they should not cost a write lock
         return await pump(
             lambda room: self._claim(lane, room),
-            self._attempt,
+            lambda job: self._attempt(job, lane),
             self._settle,
             renew=self._renew,
             slots=self._slots(lane),
@@ -107,8 +109,9 @@ class Deliverer:
         return {deliveries.FAST: max(1, slots - slow), deliveries.SLOW: slow, deliveries.SUSPECT: 1}[lane]
 
     def _claim(self, lane: str, room: int) -> list[Job]:
-        busy = list(self._busy)
-        per_host = self._services.config.delivery.per_host
+        busy = list(self._busy[lane])
+        # An address that hangs keeps one of the connections its host has from us, never all of them.
+        per_host = self._services.config.delivery.per_host if lane == deliveries.FAST else 1
         now = self._services.now()
         with self._services.store.write() as tx:
             claimed = deliveries.claim(tx, room, lane=lane, busy=busy, per_host=per_host, now=now)
@@ -119,22 +122,22 @@ class Deliverer:
         with self._services.store.write() as tx:
             deliveries.renew(tx, [job.delivery.id for job in jobs], now=self._services.now())
 
-    async def _attempt(self, job: Job) -> Attempt:
-        host = job.delivery.host
-        self._busy[host] += 1
+    async def _attempt(self, job: Job, lane: str = deliveries.FAST) -> Attempt:
+        busy, host = self._busy[lane], job.delivery.host
+        busy[host] += 1
         try:
             outcome, scheme = await self._knock(job)
         except (asyncio.CancelledError, StoreUnavailable):  # not the fault of who was to get it
             return Attempt(job.delivery, None)
         except BridgeError as error:  # a key or URL of ours or theirs that cannot be used
-            outcome, scheme = Unreachable(str(error)), None
+            outcome, scheme = Unreachable(str(error), Fault.OURS), None
         except Exception as error:  # one poisoned delivery never stops the others
             log.exception("Delivering %s to %s failed unexpectedly", job.delivery.type, job.delivery.inbox)
-            outcome, scheme = Unreachable(f"an error of our own: {error!r}"[:200]), None
+            outcome, scheme = Unreachable(f"an error of our own: {error!r}"[:200], Fault.OURS), None
         finally:
-            self._busy[host] -= 1
-            if not self._busy[host]:
-                del self._busy[host]  # or a worker would remember, and look through, every host there is
+            busy[host] -= 1
+            if not busy[host]:
+                del busy[host]  # or a worker would remember, and look through, every host there is
         return Attempt(job.delivery, outcome, scheme)
 
     async def _knock(self, job: Job) -> tuple[Outcome, Scheme | None]:
@@ -203,7 +206,7 @@ def most_under_way(slots: int, files: int) -> int:
     return max(slots, min(WAITING_TIMES * slots, files - SPARE_FILES))
 
 
-def _accepted(outcome: Outcome) -> bool:
+def _accepted(outcome: Outcome | None) -> bool:
     return isinstance(outcome, Answered) and 200 <= outcome.status < 300
 
 
@@ -230,27 +233,72 @@ def _look_for_the_people(tx: Tx, inbox: str, *, now: datetime) -> None:
 
 def _learn_all(tx: Tx, attempts: Sequence[Attempt], *, now: datetime) -> None:
     known = dict(peers.known(tx, {one.delivery.host for one in attempts})) if attempts else {}
+    watched = dict(inboxes.known(tx, {one.delivery.inbox for one in attempts})) if attempts else {}
     for one in attempts:
-        host = one.delivery.host
-        before = known.get(host) or Peer(host)
-        after = learn(before, one, now=now)
-        if after == before:
-            continue
-        known[host] = after
-        peers.save(tx, after)
-        if before.failures and not after.failures:
-            deliveries.flush_host(tx, host, now=now)
-        elif after.open_until and after.open_until != before.open_until:
-            deliveries.hold_host(tx, host, after.open_until)
+        _learn_of_host(tx, known, one, now=now)
+        _learn_of_inbox(tx, watched, one, now=now)
+    for host in {one.delivery.host for one in attempts if _fails_alone(one)}:
+        if inboxes.all_fail(tx, host, at_least=BREAK_AFTER):
+            _leave_alone(tx, host, now=now)
+
+
+def _learn_of_host(tx: Tx, known: dict[str, Peer], attempt: Attempt, *, now: datetime) -> None:
+    host = attempt.delivery.host
+    before = known.get(host) or Peer(host)
+    after = learn(before, attempt, now=now)
+    if after == before:
+        return
+    known[host] = after
+    peers.save(tx, after)
+    if before.failures and not after.failures:
+        deliveries.flush_host(tx, host, now=now)
+    elif after.open_until and after.open_until != before.open_until:
+        deliveries.hold_host(tx, host, after.open_until)
+
+
+def _learn_of_inbox(tx: Tx, watched: dict[str, Inbox], attempt: Attempt, *, now: datetime) -> None:
+    inbox = attempt.delivery.inbox
+    before = watched.get(inbox) or Inbox(inbox, attempt.delivery.host)
+    after = learn_of_inbox(before, attempt, now=now)
+    if after.foreign and after.took_at is None and _accepted(attempt.outcome):
+        inboxes.took(tx, inbox, now=now)
+        after = replace(after, took_at=now)
+    if after == before:
+        return
+    watched[inbox] = after
+    inboxes.save(tx, after, now=now)
+    if before.open_until and not after.open_until:
+        deliveries.flush_inbox(tx, inbox, now=now)
+    elif after.open_until and after.open_until != before.open_until:
+        deliveries.hold_inbox(tx, inbox, after.open_until)
+
+
+def _fails_alone(attempt: Attempt) -> bool:
+    """Say whether an inbox failed of a host that was reached."""
+    outcome = attempt.outcome
+    return outcome is not None and is_down(outcome) and not is_host_down(outcome)
+
+
+def _leave_alone(tx: Tx, host: str, *, now: datetime) -> None:
+    """All that is asked for on a host fails: that is the host's failure, whichever address it is."""
+    for one in inboxes.failing_on(tx, host):
+        if one.open_until is None or one.open_until <= now:
+            left_alone = replace(one, open_until=now + FIRST_BREAK)
+            inboxes.save(tx, left_alone, now=now)
+            deliveries.hold_inbox(tx, one.inbox, now + FIRST_BREAK)
 
 
 def learn(peer: Peer, attempt: Attempt, *, now: datetime) -> Peer:
-    """Update what we know of a peer; the very same object when there is nothing worth storing."""
+    """Update what we know of a peer; the very same object when there is nothing worth storing.
+
+    Only what is true of the host as a whole is booked on it: one address that fails may be a stranger's.
+    """
     outcome = attempt.outcome
     assert outcome is not None
+    if isinstance(outcome, Unreachable):
+        return _failed(peer, outcome.why, now) if is_host_down(outcome) else peer
     if is_down(outcome):
-        why = outcome.why if isinstance(outcome, Unreachable) else f"{outcome.status}"
-        return _failed(peer, why, now)
+        return peer
     if peer.failures:
         peer = replace(peer, failures=0, open_until=None, failing_since=None, last_success_at=now, error=None)
     # Cavage is what strangers get anyway: nothing to remember about the thousands who take it.
@@ -259,17 +307,38 @@ def learn(peer: Peer, attempt: Attempt, *, now: datetime) -> Peer:
     return replace(peer, scheme=attempt.scheme, scheme_at=now) if learned or stale else peer
 
 
+def learn_of_inbox(inbox: Inbox, attempt: Attempt, *, now: datetime) -> Inbox:
+    """Update what we know of an inbox; failures of its host and of ours are none of it."""
+    outcome = attempt.outcome
+    assert outcome is not None
+    if _fails_alone(attempt):
+        failures = inbox.failures + 1
+        why = outcome.why if isinstance(outcome, Unreachable) else f"it answers {outcome.status}"
+        since, until = inbox.failing_since or now, _open_until(failures, now) or inbox.open_until
+        return replace(inbox, failures=failures, failing_since=since, error=why, open_until=until)
+    if isinstance(outcome, Unreachable) or not inbox.failures:
+        return inbox
+    return replace(inbox, failures=0, failing_since=None, error=None, open_until=None)
+
+
 def _failed(peer: Peer, why: str, now: datetime) -> Peer:
     failures = peer.failures + 1
-    pause = min(FIRST_BREAK * 2 ** min(failures - BREAK_AFTER, 10), LONGEST_BREAK)
     return replace(
         peer,
         failures=failures,
         failing_since=peer.failing_since or now,
         last_failure_at=now,
         error=why,
-        open_until=now + pause if failures >= BREAK_AFTER else None,
+        open_until=_open_until(failures, now),
     )
+
+
+def _open_until(failures: int, now: datetime) -> datetime | None:
+    """Say until when something is left alone after so many failures in a row."""
+    if failures < BREAK_AFTER:
+        return None
+    pause: timedelta = min(FIRST_BREAK * 2 ** min(failures - BREAK_AFTER, 10), LONGEST_BREAK)
+    return now + pause
 
 
 def _report(delivery: Delivery, decision: Decision) -> None:

@@ -16,6 +16,7 @@ from bridge.activitypub.parse import Activity, is_vote, parse_reply
 from bridge.activitypub.reactions import read_emoji
 from bridge.activitypub.values import get_id
 from bridge.addresses import host_of
+from bridge.admission import admitted, host_reached
 from bridge.errors import BadDocument
 from bridge.incoming import Incoming, act_key, in_one_spelling, post_of, seen_keys, site_of
 from bridge.model import Follower, RemoteActor
@@ -73,7 +74,10 @@ def _follow(tx: Tx, services: Services, incoming: Incoming) -> str:
     site = site_of(services, activity.object_id)
     if site is None or actor is None:
         return "not about us"
-    host = host_of(actor.shared_inbox or actor.inbox)
+    reached = admitted(tx, services, actor, now=incoming.now)
+    if isinstance(reached, str):
+        return f"refused: {reached}"
+    actor, host = reached, host_reached(reached)
     asks = followers.PENDING if services.site(site).approve_followers else followers.ACCEPTED
     state = followers.save(tx, followers.NewFollower(site, actor, host, asks, activity.id), now=incoming.now)
     identity.touch(tx)

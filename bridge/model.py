@@ -261,11 +261,17 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """It is sent again at `due_at`."""
+    """It is sent again at `due_at`.
+
+    `host_down`: it waits for its server as a whole, and is due as soon as that answers. `counts`: as an
+    attempt, which it does unless it was for a shortage of ours.
+    """
 
     due_at: datetime
     reason: str
     status: int | None = None
+    host_down: bool = False
+    counts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,11 +348,22 @@ class Answered:
     strayed: bool = False
 
 
+class Fault(StrEnum):
+    """Whose failure it is that there is no usable answer."""
+
+    HOST = "host"  # no connection: whatever were asked for there, it would be the same
+    INBOX = "inbox"  # the host was reached, and what was asked for there did not answer
+    RULE = "rule"  # an address that our own rules refuse
+    OURS = "ours"  # something in us that goes wrong with this one, and may always
+    SHORTAGE = "shortage"  # something that we lack now, for whoever is asked
+
+
 @dataclass(frozen=True, slots=True)
 class Unreachable:
     """No usable answer: `why` is a short phrase for people: ``connection refused``, ``no answer in 10 s``."""
 
     why: str
+    fault: Fault = Fault.HOST
 
 
 Outcome = Answered | Unreachable

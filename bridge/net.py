@@ -23,7 +23,7 @@ from yarl import URL
 
 from bridge.addresses import PUBLIC_INTERNET, Reach, check_url, join, origin
 from bridge.errors import BadUrl, ConfigError
-from bridge.model import Answered, Outcome, Unreachable
+from bridge.model import Answered, Fault, Outcome, Unreachable
 from bridge.moments import read_rfc822
 from bridge.unpack import ACCEPT_ENCODING, Unpackable, unpacker
 
@@ -153,7 +153,7 @@ class Client:
             async with self._slots, asyncio.timeout(timeout):
                 return await self._follow(url, sent, sign, schemes, redirects, limit)
         except _FAILURES as error:
-            return Unreachable(_explain(error, timeout))
+            return Unreachable(_explain(error, timeout), _fault(error))
 
     async def post(
         self,
@@ -174,7 +174,7 @@ class Client:
             async with self._slots, asyncio.timeout(timeout):
                 return await self._post_persistently(target, body, headers, limit)
         except _FAILURES as error:
-            return Unreachable(_explain(error, timeout))
+            return Unreachable(_explain(error, timeout), _fault(error))
 
     async def _post_persistently(
         self, url: str, body: bytes, headers: Mapping[str, str], limit: int
@@ -395,6 +395,24 @@ def _human_size(size: int) -> str:
         if size >= unit:
             return f"{size / unit:g} {name}"
     return f"{size} bytes"
+
+
+# ── whose fault it is ────────────────────────────────────────────────────────────────────────────
+
+
+def _fault(error: BaseException) -> Fault:
+    """Say whose failure an error is: a host's only when there was no connection to it at all."""
+    match error:
+        case BadUrl():
+            return Fault.RULE
+        case aiohttp.ClientConnectorError():
+            return Fault.OURS if isinstance(error.os_error, RefusedAddress) else Fault.HOST
+        case RefusedAddress():
+            return Fault.OURS
+        case aiohttp.ConnectionTimeoutError():
+            return Fault.HOST
+        case _:
+            return Fault.INBOX
 
 
 # ── why it failed, for people ────────────────────────────────────────────────────────────────────

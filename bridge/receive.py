@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 from bridge.activitypub.keys import load_public_key
 from bridge.activitypub.parse import Activity, binding_error, parse_activity
 from bridge.activitypub.signatures import SignedRequest, parse, signed_at, verify
-from bridge.addresses import host_of
+from bridge.admission import admitted, host_reached, kept
 from bridge.effects import concerns_us, forget, take_effect
 from bridge.errors import BadActivity, BadKey, BadUrl, BridgeError, SignatureError, StoreUnavailable
 from bridge.fetch import Fetcher, FoundActor, NotNow, NotThere
@@ -300,7 +300,9 @@ class Receiver:
             return ready.known_actor
         actor = ready.actor.actor
         if concerns_us(tx, self._services, ready.activity):
-            remote.save_actor(tx, actor, host_of(actor.shared_inbox or actor.inbox), now=now)
+            usable = admitted(tx, self._services, actor, now=now)
+            if isinstance(usable, RemoteActor):  # else what they do counts, and nothing is sent there
+                remote.save_actor(tx, usable, host_reached(usable), now=now)
         return actor
 
     def _postpone(self, tx: Tx, received: Received, why: str, not_before: datetime, *, now: datetime) -> None:
@@ -375,12 +377,12 @@ class Registrar:
             remote.postpone(tx, actor_id, due_at=now + MISS_PAUSE, missed=False)
 
     def _save(self, tx: Tx, errand: Errand, found: FoundActor, *, now: datetime) -> None:
-        actor, host = found.actor, host_of(found.actor.shared_inbox or found.actor.inbox)
+        actor = kept(tx, self._services, found.actor, errand.actor, now=now)
         if actor.moved_to and actor.moved_to != errand.actor.moved_to:
             # A follower stays until they unfollow or are gone; their new account follows by itself, or not.
             log.info("%s moved to %s", actor.handle, actor.moved_to)
-        remote.save_actor(tx, actor, host, now=now)
-        followers.relocate(tx, actor, host)
+        remote.save_actor(tx, actor, host_reached(actor), now=now)
+        followers.relocate(tx, actor, host_reached(actor))
         for key in found.keys:
             remote.renew_key(tx, key, now=now, fresh_for=KEY_REFETCH)
 

@@ -4,9 +4,10 @@ The answers are PROTOCOL §4.3's: patience for servers that are down (13 attempt
 days), little for those that refuse us, none for those that understood and said no.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from bridge.model import Answered, Decision, Delivered, Drop, DropCause, Outcome, Retry, Unreachable
+from bridge.model import Answered, Decision, Delivered, Drop, DropCause, Fault, Outcome, Retry, Unreachable
 
 PATIENCE = tuple(
     timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 360, 720, 720, 720, 720, 720, 720)
@@ -18,6 +19,9 @@ REFUSED = (timedelta(minutes=10), timedelta(hours=2), timedelta(hours=22))
 
 MISSING = (timedelta(hours=1), timedelta(hours=47))
 """Pauses after 404: three of them over two days mean that the inbox is gone."""
+
+OUR_PAUSE = timedelta(minutes=1)
+"""Pause after a shortage of our own, which is no attempt."""
 
 _BUSY = frozenset({408, 421, 425, 429})
 _WHAT_4XX_SAYS = {
@@ -36,7 +40,7 @@ def decide(outcome: Outcome, *, attempts: int, now: datetime, jitter: float) -> 
     once; it only ever lengthens a pause, by up to a fifth.
     """
     if isinstance(outcome, Unreachable):
-        return _wait(PATIENCE, attempts, now, jitter, outcome.why, None, None)
+        return _unreachable(outcome, attempts, now, jitter)
     status = outcome.status
     if 200 <= status < 300:
         return Delivered(status)
@@ -52,8 +56,25 @@ def decide(outcome: Outcome, *, attempts: int, now: datetime, jitter: float) -> 
 
 
 def is_down(outcome: Outcome) -> bool:
-    """Say whether an outcome speaks of the whole server (no answer, overload), not of this delivery."""
-    return isinstance(outcome, Unreachable) or _is_busy(outcome.status)
+    """Say whether an outcome speaks of the inbox or its server (no answer, overload), not of the delivery."""
+    if isinstance(outcome, Unreachable):
+        return outcome.fault in (Fault.HOST, Fault.INBOX)
+    return _is_busy(outcome.status)
+
+
+def is_host_down(outcome: Outcome) -> bool:
+    """Say whether a server could not be reached at all, whatever was asked for there."""
+    return isinstance(outcome, Unreachable) and outcome.fault is Fault.HOST
+
+
+def _unreachable(outcome: Unreachable, attempts: int, now: datetime, jitter: float) -> Decision:
+    if outcome.fault is Fault.RULE:
+        return Drop(outcome.why, cause=DropCause.UNUSABLE)
+    if outcome.fault is Fault.SHORTAGE:
+        return Retry(now + OUR_PAUSE * (1 + 0.2 * jitter), outcome.why, counts=False)
+    decided = _wait(PATIENCE, attempts, now, jitter, outcome.why, None, None)
+    host_down = outcome.fault is Fault.HOST
+    return replace(decided, host_down=host_down) if isinstance(decided, Retry) else decided
 
 
 def _is_busy(status: int) -> bool:

@@ -7,6 +7,7 @@ from bridge.activitypub import activities, documents
 from bridge.activitypub.ids import mint_activity_id
 from bridge.activitypub.values import Document
 from bridge.addresses import host_of, same_origin
+from bridge.admission import admitted
 from bridge.incoming import Incoming, act_key, post_of, site_of
 from bridge.model import RemoteActor
 from bridge.services import Services
@@ -44,7 +45,7 @@ def welcome_quote(tx: Tx, services: Services, incoming: Incoming) -> str:
         activity_id=mint_activity_id(site, "Accept", quote, stamp),
         result=services.ids.authorization(site, stamp),
     )
-    _answer(tx, site, quote, accept, actor, incoming)
+    _answer(tx, services, site, quote, accept, actor, incoming)
     return f"quote by {incoming.signer}"
 
 
@@ -74,7 +75,7 @@ def welcome_listing(tx: Tx, services: Services, incoming: Incoming) -> str:
     accept = activities.accept_feature(
         services.ids, site, activity.id, incoming.signer, activity_id=accept_id, result=result
     )
-    _answer(tx, site, collection, accept, actor, incoming)
+    _answer(tx, services, site, collection, accept, actor, incoming)
     return f"listed by {incoming.signer}"
 
 
@@ -96,8 +97,20 @@ def _taken_back(tx: Tx, incoming: Incoming, instrument: str) -> bool:
     return any(inbox.was_undone(tx, act_key(incoming.signer, uri)) for uri in undone if uri)
 
 
-def _answer(tx: Tx, site: str, about: str, accept: Document, actor: RemoteActor, incoming: Incoming) -> None:
+def _answer(
+    tx: Tx,
+    services: Services,
+    site: str,
+    about: str,
+    accept: Document,
+    actor: RemoteActor,
+    incoming: Incoming,
+) -> None:
+    """Queue our word for whoever asked, if they name an inbox that we can deliver to."""
     identity.touch(tx)
+    reached = admitted(tx, services, actor, now=incoming.now)
+    if isinstance(reached, str):
+        return
     new = NewActivity(site, accept["id"], "Accept", about, documents.encode(accept))
     activity_pk = deliveries.add_activity(tx, new, now=incoming.now)
     deliveries.deliver_to(tx, activity_pk, new, actor.inbox, host_of(actor.inbox), now=incoming.now)

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
+from bridge import admission
 from bridge.absence import PageAsker
 from bridge.addresses import Reach
 from bridge.clock import SteadyClock, SteadyZone, passed
@@ -33,7 +34,7 @@ from bridge.pump import REPORT
 from bridge.receive import LOOK_SLOTS, Receiver, Registrar
 from bridge.secondlook import SecondLooker
 from bridge.services import Services
-from bridge.store import deliveries, identity, inbox, remote, sources, subscriptions
+from bridge.store import deliveries, identity, inbox, inboxes, remote, sources, subscriptions
 from bridge.subscribe import Subscriber
 from bridge.timekeeper import Timekeeper
 from bridge.watchdog import Watchdog
@@ -175,6 +176,9 @@ class Worker:
                 recovered = sum(recover(tx, now=now) for recover in _RECOVER)
                 if recovered:
                     log.info("Picking up %d pieces of work that were under way.", recovered)
+            silent = admission.review(tx, services, now=now)
+            if silent:
+                log.warning("%d inboxes get no posts: they are no addresses to deliver to.", silent)
             subscriptions.follow_config(tx, now=now)
             for site in services.config.sites:
                 if announce_profile(tx, services, site, now=now):
@@ -213,6 +217,7 @@ class Worker:
             inbox.purge(tx, now=now)
             deliveries.purge(tx, before=now - KEEP_DELIVERIES)
             remote.purge(tx, before=now - KEEP_STRANGERS)
+            inboxes.purge(tx, before=now - KEEP_STRANGERS)
         tidy_pictures(self._services, now=now)
 
 

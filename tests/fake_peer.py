@@ -271,7 +271,8 @@ class FakePeer:
     `inbox_status` answers every POST, `next_statuses` only the next ones; `retry_after` goes with them;
     `delay` (seconds) and `hangs` hold answers back; `speaks` are the signature schemes it understands;
     `secure` demands signed GETs; `suspicious` answers every signature with 401; `document_type` is the
-    content type of its documents; `redirects` leads from path to URL.
+    content type of its documents; `redirects` leads from path to URL; `paths` says how POSTs below a path
+    are answered, 0 for never.
     """
 
     def __init__(
@@ -296,6 +297,7 @@ class FakePeer:
         self.suspicious = False
         self.document_type = AP_TYPE
         self.redirects: dict[str, str] = {}
+        self.paths: dict[str, int] = {}
         self._serial = itertools.count(1)
         self._known_keys: dict[str, str] = {}
         self._host = network.host(name, self._answer)
@@ -331,7 +333,10 @@ class FakePeer:
 
     async def _answer(self, request: Request) -> Reply | None:
         (self.knocks if request.method == "POST" else self.gets).append(request.target)
-        if self.hangs:
+        mood = next((status for path, status in self.paths.items() if request.path.startswith(path)), None)
+        if request.method == "POST" and mood:
+            return Reply(mood)
+        if self.hangs or (request.method == "POST" and mood == 0):
             await asyncio.Event().wait()
         if self.delay:
             await asyncio.sleep(self.delay)

@@ -119,7 +119,12 @@ def fan_out(
     unsent = exists().where(
         _columns.inbox == audience.c.inbox, _columns.object_uri == new.object_uri, *_unsent_create()
     )
-    chosen = select(audience.c.inbox, audience.c.host).where(audience.c.inbox.not_in(leave_out))
+    watched = schema.inboxes.c
+    unproven = exists().where(
+        watched.inbox == audience.c.inbox, watched.foreign, watched.took_at.is_(None)
+    )  # their Accept comes first: who did not ask for it takes none
+    chosen = select(audience.c.inbox, audience.c.host)
+    chosen = chosen.where(~unproven, audience.c.inbox.not_in(leave_out))
     if new.type not in PINNING:  # which no Create says, and which waits until that is there
         chosen = chosen.where(~unsent)
     return _enqueue(tx, activity_pk, new, chosen.subquery(), now=now)
@@ -194,16 +199,19 @@ def _may_have_arrived() -> ColumnElement[bool]:
 
 def _enqueue(tx: Tx, activity_pk: int, new: NewActivity, target: Any, *, now: datetime) -> int:
     """One INSERT … SELECT; a failing host's deliveries start in the slow lane, after its breaker."""
-    peers = schema.peers.c
-    held = case((peers.open_until > now, peers.open_until), else_=now)
-    lane = case((peers.failures > 0, SLOW), else_=FAST)
+    peers, watched = schema.peers.c, schema.inboxes.c
+    is_open = or_(peers.open_until > now, watched.open_until > now)
+    until = case((peers.open_until > func.coalesce(watched.open_until, now), peers.open_until),
+                 (watched.open_until > now, watched.open_until), else_=now)  # fmt: skip
+    lane = case((or_(peers.failures > 0, watched.failures > 0), SLOW), else_=FAST)
+    known = target.outerjoin(schema.peers, peers.host == target.c.host)
     rows = (
         select(
             literal(activity_pk), literal(new.site), target.c.inbox, target.c.host, literal(new.type),
-            literal(new.object_uri, _columns.object_uri.type), lane, held,
-        ).distinct().select_from(target.outerjoin(schema.peers, peers.host == target.c.host))
+            literal(new.object_uri, _columns.object_uri.type), lane, until, case((is_open, now)),
+        ).distinct().select_from(known.outerjoin(schema.inboxes, watched.inbox == target.c.inbox))
     )  # fmt: skip
-    names = ["activity_pk", "site", "inbox", "host", "type", "object_uri", "lane", "due_at"]
+    names = ["activity_pk", "site", "inbox", "host", "type", "object_uri", "lane", "due_at", "own_due_at"]
     # SQLite reads the ON of ON CONFLICT as a join's unless a WHERE stands between.
     statement = insert_into(tx, _table).from_select(names, rows.where(literal(1) == 1))
     return tx.execute(statement.on_conflict_do_nothing()).rowcount
@@ -289,6 +297,7 @@ def _due() -> Select[tuple[int]]:
         accept.c.state == _PENDING,
         accept.c.host == _columns.host,
         accept.c.type == _ACCEPT,
+        or_(accept.c.due_at <= moment, accept.c.leased),  # one that is held back holds nobody back
         or_(accept.c.attempts == 0, and_(accept.c.attempts == 1, accept.c.leased)),
         accept.c.id < _columns.id,
     )
@@ -314,8 +323,12 @@ def settle(tx: Tx, decided: Sequence[tuple[Delivery, Decision]], *, now: datetim
         match decision:
             case Delivered(status):
                 delivered.setdefault(status, []).append(delivery.id)
-            case Retry(due_at, reason, status):
-                _mark(tx, [delivery.id], due_at=due_at, reason=reason, status=status, lane=_lane(delivery))
+            case Retry(due_at, reason, status, counts=False):
+                uncounted = {"attempts": _columns.attempts - 1}
+                _mark(tx, [delivery.id], due_at=due_at, reason=reason, status=status, **uncounted)
+            case Retry(due_at, reason, status, host_down):
+                own = {"own_due_at": now if host_down else None, "lane": _lane(delivery)}
+                _mark(tx, [delivery.id], due_at=due_at, reason=reason, status=status, **own)
             case Drop(reason, status, gone, cause):
                 why = DropCause.GONE if gone else cause
                 _mark(tx, [delivery.id], status=status, **_dropped(reason, why, now=now))
@@ -355,15 +368,41 @@ def recover(tx: Tx, *, now: datetime) -> int:
 
 def hold_host(tx: Tx, host: str, until: datetime) -> None:
     """Keep everything for a host back while its breaker is open."""
-    waiting = and_(_pending, _columns.host == host, ~_columns.leased)
-    held = case((_columns.due_at < until, until), else_=_columns.due_at)
-    tx.execute(update(_table).where(waiting).values(due_at=held, lane=SLOW))
+    _hold(tx, _columns.host == host, until)
+
+
+def hold_inbox(tx: Tx, inbox: str, until: datetime) -> None:
+    """Keep everything for one inbox back while its breaker is open."""
+    _hold(tx, _columns.inbox == inbox, until)
+
+
+def _hold(tx: Tx, whose: ColumnElement[bool], until: datetime) -> None:
+    waiting = and_(_pending, whose, ~_columns.leased)
+    tx.execute(update(_table).where(waiting).values(lane=SLOW))
+    sooner = and_(waiting, _columns.due_at < until)
+    own = func.coalesce(_columns.own_due_at, _columns.due_at)
+    tx.execute(update(_table).where(sooner).values(due_at=until, own_due_at=own))
 
 
 def flush_host(tx: Tx, host: str, *, now: datetime) -> None:
-    """A host answers again: send it what waited, at once."""
-    waiting = and_(_pending, _columns.host == host, ~_columns.leased, _columns.lane == SLOW)
-    tx.execute(update(_table).where(waiting).values(due_at=now, lane=FAST))
+    """A host answers again: send at once what waited for it. A delivery's own pause is not over by that."""
+    watched = schema.inboxes.c
+    is_open = exists().where(watched.inbox == _columns.inbox, watched.open_until > now)
+    _flush(tx, and_(_columns.host == host, ~is_open), now=now)
+
+
+def flush_inbox(tx: Tx, inbox: str, *, now: datetime) -> None:
+    """An inbox answers again: send at once what its breaker held back, and nothing else."""
+    peers = schema.peers.c
+    is_open = exists().where(peers.host == _columns.host, peers.open_until > now)
+    _flush(tx, and_(_columns.inbox == inbox, ~is_open), now=now)
+
+
+def _flush(tx: Tx, whose: ColumnElement[bool], *, now: datetime) -> None:
+    waited = and_(_pending, whose, ~_columns.leased, _columns.own_due_at.is_not(None))
+    ready = and_(waited, _columns.own_due_at <= now, _columns.lane == SLOW)
+    tx.execute(update(_table).where(ready).values(due_at=now, lane=FAST, own_due_at=None))
+    tx.execute(update(_table).where(waited).values(due_at=_columns.own_due_at, own_due_at=None))
 
 
 def drop_inbox(tx: Tx, site: str, inbox: str, reason: str, *, now: datetime) -> int:
@@ -449,6 +488,7 @@ def retry(
     where += [or_(_pending, failed), ~_columns.leased]
     wanted = truth.also_wanted(tx, where)
     afresh = {"attempts": 0, "losses": 0, "first_attempt_at": None, "settled_at": None, "cause": None}
+    afresh["own_due_at"] = None
     again = {"state": DeliveryState.PENDING, "due_at": now, "lane": FAST, **afresh}
     sendable = or_(_pending, truth.is_true(), _columns.id.in_(wanted))
     return tx.execute(update(_table).where(sendable, *where).values(again)).rowcount

@@ -339,6 +339,7 @@ deliveries = Table(
     Column("status", Integer),
     Column("reason", Text),
     Column("cause", String),  # of a drop: see `model.DropCause`
+    Column("own_due_at", Moment),  # when it would be due, were its server as a whole not what it waits for
     UniqueConstraint("activity_pk", "inbox"),
     Index("ix_deliveries_due", "lane", "due_at", sqlite_where=PENDING),
     Index("ix_deliveries_order", "inbox", "object_uri", sqlite_where=PENDING),
@@ -360,6 +361,20 @@ peers = Table(
     Column("error", Text),
 )
 
+inboxes = Table(
+    "inboxes",
+    metadata,
+    Column("inbox", Id, primary_key=True),
+    Column("host", String, nullable=False, index=True),
+    Column("failures", Integer, nullable=False, server_default=text("0")),  # in a row, while its host answers
+    Column("failing_since", Moment),
+    Column("open_until", Moment),  # its breaker: nothing is sent before
+    Column("error", Text),
+    Column("foreign", Boolean, nullable=False, server_default=false()),  # named by an actor of another host
+    Column("took_at", Moment),  # when a foreign one first took something
+    Column("noted_at", Moment, nullable=False),
+)
+
 # ── people ────────────────────────────────────────────────────────────────────────────────────────
 
 followers = Table(
@@ -376,6 +391,7 @@ followers = Table(
     Column("followed_at", Moment, nullable=False),
     UniqueConstraint("site", "actor_id"),
     Index("ix_followers_actor", "actor_id"),
+    Index("ix_followers_host", "host"),
 )
 
 remote_actors = Table(

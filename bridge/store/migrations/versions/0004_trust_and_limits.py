@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from alembic import op
 
 from bridge.store.schema import Json, Moment, digest, fold
-from bridge.store.schema import Moment, digest, fold
 
 revision = "0004"
 down_revision = "0003"
@@ -26,6 +25,7 @@ def upgrade() -> None:
     _shares_of_strangers()
     _sites_that_pin_pause_and_close()
     _one_spelling()
+    _inboxes_that_need_watching()
 
 
 def _indexes_that_hold_their_columns() -> None:
@@ -174,3 +174,23 @@ def _one_spelling() -> None:
         else:
             change = "UPDATE interactions SET object_key = :key, object_hash = :hash WHERE id = :row"
             connection.execute(sa.text(change), same)
+
+
+def _inboxes_that_need_watching() -> None:
+    """What fails at one address is no failure of its host, and what a host did not ask for has bounds."""
+    op.create_table(
+        "inboxes",
+        sa.Column("inbox", sa.Text(), nullable=False),
+        sa.Column("host", sa.String(), nullable=False),
+        sa.Column("failures", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("failing_since", Moment(), nullable=True),
+        sa.Column("open_until", Moment(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("foreign", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("took_at", Moment(), nullable=True),
+        sa.Column("noted_at", Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("inbox", name="pk_inboxes"),
+    )
+    op.create_index("ix_inboxes_host", "inboxes", ["host"])
+    op.create_index("ix_followers_host", "followers", ["host"])
+    op.add_column("deliveries", sa.Column("own_due_at", Moment(), nullable=True))
