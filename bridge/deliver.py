@@ -16,7 +16,7 @@ from bridge.errors import BridgeError, StoreUnavailable
 from bridge.model import Answered, Decision, Delivered, Delivery, Drop, Fault, Outcome, Scheme, Unreachable
 from bridge.net import Client
 from bridge.patience import Patience
-from bridge.pump import GRACE, Stop, pump
+from bridge.pump import GRACE, TICK, Stop, pump
 from bridge.retry import decide, is_down, is_host_down
 from bridge.services import Services
 from bridge.store import Tx, deliveries, followers, inboxes, peers, remote
@@ -73,6 +73,8 @@ class Deliverer:
         self._jitter = jitter
         self._grace = grace
         self._patience = Patience(most_under_way(self._slots(deliveries.FAST), files()))
+        self._turn = False  # one more suspect may be claimed
+        self._alone = False  # a suspect is under way, or waits for the others to end
         # Deliveries under way, by lane and host; changed in the loop only.
         self._busy: dict[str, Counter[str]] = {lane: Counter() for lane in deliveries.LANES}
 
@@ -80,14 +82,34 @@ class Deliverer:
         """Deliver everything that is due now; return how many were tried."""
         tried = 0
         # What has been settled may let more go: what waited behind it, or for its server to answer.
-        while more := sum(await asyncio.gather(*(self.run(lane, stop) for lane in deliveries.LANES))):
+        while more := await self._drain_once(stop):
             tried += more
         return tried
+
+    async def _drain_once(self, stop: Stop) -> int:
+        others = [lane for lane in deliveries.LANES if lane != deliveries.SUSPECT]
+        alone = await self.run(deliveries.SUSPECT, stop)
+        return alone + sum(await asyncio.gather(*(self.run(lane, stop) for lane in others)))
 
     async def run(self, lane: str, stop: Stop) -> int:
         """Deliver what is due in one lane until nothing is left; return how many were tried."""
         if not await asyncio.to_thread(self._is_anything_due, lane):
             return 0  # most looks end here, several a second: they should not cost a write lock
+        if lane == deliveries.SUSPECT:
+            return await self._run_alone(stop)
+        return await self._run(lane, stop)
+
+    async def _run_alone(self, stop: Stop) -> int:
+        """Deliver one suspect with nothing else under way: if a worker dies then, it is of that."""
+        self._alone = self._turn = True
+        try:
+            while any(self._busy.values()) and not stop.is_set():  # noqa: ASYNC110 -- rare, and seconds
+                await asyncio.sleep(TICK)
+            return await self._run(deliveries.SUSPECT, stop)
+        finally:
+            self._alone = False
+
+    async def _run(self, lane: str, stop: Stop) -> int:
         return await pump(
             lambda room: self._claim(lane, room),
             lambda job: self._attempt(job, lane),
@@ -109,6 +131,12 @@ class Deliverer:
         return {deliveries.FAST: max(1, slots - slow), deliveries.SLOW: slow, deliveries.SUSPECT: 1}[lane]
 
     def _claim(self, lane: str, room: int) -> list[Job]:
+        if lane == deliveries.SUSPECT:
+            if not self._turn:
+                return []  # the others come first
+            self._turn = False
+        elif self._alone:
+            return []
         busy = list(self._busy[lane])
         # An address that hangs keeps one of the connections its host has from us, never all of them.
         per_host = self._services.config.delivery.per_host if lane == deliveries.FAST else 1

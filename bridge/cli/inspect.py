@@ -72,6 +72,7 @@ def _gather(services: Services) -> dict[str, Any]:
             "deliveries": {state.value: number for state, number in deliveries.counts(tx).items()},
             "next_delivery_at": deliveries.next_due(tx),
             "failing_servers": [dataclasses.asdict(peer) for peer in peers.failing(tx)],
+            "quarantined": [dataclasses.asdict(one) for one in deliveries.quarantined(tx)],
             "failing_inboxes": [dataclasses.asdict(inbox) for inbox in inboxes.failing(tx)],
             "waiting_arrivals": inbox.waiting(tx),
             "delayed_arrivals": inbox.delayed(tx),
@@ -160,6 +161,8 @@ def _print_trouble(found: dict[str, Any]) -> None:
         say(f"✗ {peer['host']} does not answer: {peer['error']} ({peer['failures']} times)", style="yellow")
     for _, kind, host, why in found["quarantined_arrivals"][:3]:
         say(f"✗ a {kind} from {host} is set aside: {why}", style="red")
+    for one in found["quarantined"]:
+        say(f"✗ a {one['type']} to {one['host']} was given up: {one['reason']}", style="red")
     for one in found["failing_inboxes"]:
         why = f"{one['error']} ({one['failures']} times)"
         say(f"! {one['inbox']} fails, its server does not: {why}", style="yellow")

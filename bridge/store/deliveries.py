@@ -1,5 +1,6 @@
 """Deliveries: fanned out with the activity, claimed by lease, settled with a reason people can read."""
 
+import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,9 +28,11 @@ from sqlalchemy.engine import Row
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from bridge.model import Decision, Delivered, Delivery, DeliveryState, Drop, DropCause, Retry
-from bridge.store import leases, schema, truth
+from bridge.store import deaths, leases, schema, truth
 from bridge.store.engine import Tx, tx_holder
 from bridge.store.upsert import insert_into
+
+log = logging.getLogger(__name__)
 
 _table = schema.deliveries
 _columns = _table.c
@@ -40,13 +43,13 @@ _ACCEPT: ColumnElement[str] = literal_column("'Accept'")
 _pending = _columns.state == _PENDING
 
 PINNING = ("Add", "Remove")
-FAST, SLOW, SUSPECT = "fast", "slow", "suspect"
+FAST, SLOW, SUSPECT = "fast", "slow", deaths.SUSPECT
 """Lanes: hosts that answer; hosts that lately did not; deliveries that workers died with."""
 
 LANES = (FAST, SLOW, SUSPECT)
 
-SUSPECT_AFTER = 3  # losses, after which a delivery runs alone
-QUARANTINE_AFTER = 5
+SUSPECT_AFTER = deaths.SUSPECT_AFTER
+QUARANTINE_AFTER = 5  # deaths of workers with nothing else under way
 
 _CLAIMED = ("activity_pk", *(name for name in Delivery.__slots__ if name != "body"))
 
@@ -242,6 +245,7 @@ def claim(
         "busy_hosts": list(busy),
     }
     times = {"moment": now, "until": now + leases.LEASE}
+    deaths.bury(tx, now=now)
     rows = tx.execute(_claim(), {**asked, **times, "most_per_host": per_host}).all()
     harmless = _set_aside(tx, rows, lane, now=now)
     bodies = _bodies(tx, {row.activity_pk for row in harmless})
@@ -257,6 +261,7 @@ def _set_aside(tx: Tx, rows: Sequence[Row[Any]], lane: str, *, now: datetime) ->
     suspect = [row.id for row in rows if SUSPECT_AFTER <= row.losses < QUARANTINE_AFTER and lane != SUSPECT]
     if lethal:
         reason = f"quarantined: the worker died {QUARANTINE_AFTER} times while sending this"
+        log.error("Deliveries %s given up: %s, and nothing else. Please report.", lethal, reason)
         _mark(tx, lethal, **_dropped(reason, DropCause.QUARANTINED, now=now))
     if suspect:
         _mark(tx, suspect, lane=SUSPECT, due_at=now, attempts=_columns.attempts - 1)
@@ -272,8 +277,6 @@ def _claim() -> ReturningUpdate[Any]:
         "attempts": _columns.attempts + 1,
         "first_attempt_at": func.coalesce(_columns.first_attempt_at, moment),
         "last_attempt_at": moment,
-        # Still leased when it is due again: the worker that held it died (SECURITY F9).
-        "losses": _columns.losses + case((_columns.leased, 1), else_=0),
     }
     until = bindparam("until", type_=schema.Moment)
     holder = bindparam("holder", type_=Integer)
@@ -327,7 +330,7 @@ def settle(tx: Tx, decided: Sequence[tuple[Delivery, Decision]], *, now: datetim
                 uncounted = {"attempts": _columns.attempts - 1}
                 _mark(tx, [delivery.id], due_at=due_at, reason=reason, status=status, **uncounted)
             case Retry(due_at, reason, status, host_down):
-                own = {"own_due_at": now if host_down else None, "lane": _lane(delivery)}
+                own = {"own_due_at": now if host_down else None, "lane": _lane(delivery), "crowded": 0}
                 _mark(tx, [delivery.id], due_at=due_at, reason=reason, status=status, **own)
             case Drop(reason, status, gone, cause):
                 why = DropCause.GONE if gone else cause
@@ -363,7 +366,8 @@ def renew(tx: Tx, ids: Collection[int], *, now: datetime) -> int:
 
 def recover(tx: Tx, *, now: datetime) -> int:
     """Make everything a dead worker held due at once; only when no other worker can be alive."""
-    return leases.recover(tx, _table, _pending, now=now)  # still leased: the claim counts it as a loss
+    leases.recover(tx, _table, _pending, now=now)
+    return deaths.bury(tx, now=now)
 
 
 def hold_host(tx: Tx, host: str, until: datetime) -> None:
@@ -428,6 +432,11 @@ def counts(tx: Tx) -> dict[DeliveryState, int]:
     return {DeliveryState(state): number for state, number in rows}
 
 
+def quarantined(tx: Tx, *, limit: int = 3) -> list[DeliveryReport]:
+    """Return the newest deliveries that were given up because workers died of them."""
+    return _reports(tx, [_columns.cause == DropCause.QUARANTINED], limit)
+
+
 def next_due(tx: Tx) -> datetime | None:
     """Return when the next pending delivery is due."""
     due: datetime | None = tx.scalar(select(func.min(_columns.due_at)).where(_pending))
@@ -443,7 +452,11 @@ def report(
     limit: int = 50,
 ) -> list[DeliveryReport]:
     """Return deliveries, newest first."""
-    query = select(_table).where(*_filters(object_uri, host, state)).order_by(_columns.id.desc()).limit(limit)
+    return _reports(tx, _filters(object_uri, host, state), limit)
+
+
+def _reports(tx: Tx, where: Sequence[ColumnElement[bool]], limit: int) -> list[DeliveryReport]:
+    query = select(_table).where(*where).order_by(_columns.id.desc()).limit(limit)
     names = DeliveryReport.__slots__
     return [
         DeliveryReport(**{n: row._mapping[n] for n in names} | {"state": DeliveryState(row.state)})
@@ -488,7 +501,7 @@ def retry(
     where += [or_(_pending, failed), ~_columns.leased]
     wanted = truth.also_wanted(tx, where)
     afresh = {"attempts": 0, "losses": 0, "first_attempt_at": None, "settled_at": None, "cause": None}
-    afresh["own_due_at"] = None
+    afresh |= {"own_due_at": None, "crowded": 0}
     again = {"state": DeliveryState.PENDING, "due_at": now, "lane": FAST, **afresh}
     sendable = or_(_pending, truth.is_true(), _columns.id.in_(wanted))
     return tx.execute(update(_table).where(sendable, *where).values(again)).rowcount

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Select, Table, Update, and_, select, update
 from sqlalchemy.engine import Row
 
+from bridge.store import deaths
 from bridge.store.engine import Tx, tx_holder
 
 LEASE = timedelta(seconds=15)
@@ -28,6 +29,7 @@ def claim(
     also: dict[str, Any] | None = None,
 ) -> Sequence[Row[Any]]:
     """Lease up to `limit` due rows of `table`, oldest first, and return them whole."""
+    deaths.bury(tx, now=now)
     due = (
         select(_key(table))
         .where(table.c.due_at <= now, *where)

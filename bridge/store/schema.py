@@ -332,7 +332,8 @@ deliveries = Table(
     Column("leased", Boolean, nullable=False, server_default=false()),
     Column("holder", Integer),  # the process that has leased it
     Column("attempts", Integer, nullable=False, server_default=text("0")),
-    Column("losses", Integer, nullable=False, server_default=text("0")),  # leases that ended unsettled
+    Column("losses", Integer, nullable=False, server_default=text("0")),  # workers that died with it alone
+    Column("crowded", Integer, nullable=False, server_default=text("0")),  # that died with it and others
     Column("first_attempt_at", Moment),
     Column("last_attempt_at", Moment),
     Column("settled_at", Moment),
@@ -344,6 +345,7 @@ deliveries = Table(
     Index("ix_deliveries_due", "lane", "due_at", sqlite_where=PENDING),
     Index("ix_deliveries_order", "inbox", "object_uri", sqlite_where=PENDING),
     Index("ix_deliveries_host", "host", "state"),
+    Index("ix_deliveries_leased", "due_at", sqlite_where=text("leased = 1")),
     Index("ix_deliveries_accepts", "host", sqlite_where=ACCEPTS),
 )  # fmt: skip
 

@@ -26,6 +26,7 @@ def upgrade() -> None:
     _sites_that_pin_pause_and_close()
     _one_spelling()
     _inboxes_that_need_watching()
+    _deaths()
 
 
 def _indexes_that_hold_their_columns() -> None:
@@ -194,3 +195,17 @@ def _inboxes_that_need_watching() -> None:
     op.create_index("ix_inboxes_host", "inboxes", ["host"])
     op.create_index("ix_followers_host", "followers", ["host"])
     op.add_column("deliveries", sa.Column("own_due_at", Moment(), nullable=True))
+
+
+def _deaths() -> None:
+    """A worker's death is held against a delivery only when it was alone; what is leased is found at once."""
+    op.add_column(
+        "deliveries", sa.Column("crowded", sa.Integer(), server_default=sa.text("0"), nullable=False)
+    )
+    op.create_index(
+        "ix_deliveries_leased",
+        "deliveries",
+        ["due_at"],
+        sqlite_where=sa.text("leased = 1"),
+        postgresql_where=sa.text("leased"),
+    )
