@@ -11,6 +11,8 @@ from typing import Any
 from bridge.activitypub.documents import MAX_ACTIVITY_BYTES, encode
 from bridge.addresses import same_site, take_apart
 from bridge.compose import Kind, choose_pictures, kind_of
+from bridge.compose.body import body_of
+from bridge.compose.kinds import title_of
 from bridge.compose.template import shows_whole_text
 from bridge.config import SiteConfig
 from bridge.model import PUBLIC, Entry
@@ -24,6 +26,7 @@ NEAR_LIMIT = 0.8
 LINK_LENGTH = 23  # what a link counts on Mastodon, however long it is
 OLD = timedelta(days=14)
 _MOST_PICTURES = 4
+_TAIL = 30  # characters at a text's end by which it is known to be whole
 _ADDRESS = re.compile(r"https?://\S+")
 _SHORTENED = re.compile(r"\b[\w.-]{1,253}\.\w{2,24}/\S*")
 _ANCHOR = re.compile(r'<a\b([^<>]*)href="([^"]*)"([^<>]*)>')
@@ -66,7 +69,10 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """One post as four kinds of readers see it; `mastodon` is HTML, safe to show, the others are text."""
+    """One post as four kinds of readers see it; `mastodon` is HTML, safe to show, the others are text.
+
+    `misskey_warning` hides it there: an Article's summary does, which Mastodon shows openly.
+    """
 
     title: str
     link: str | None
@@ -83,6 +89,7 @@ class Preview:
     characters: int
     size: int
     remarks: tuple[Remark, ...]
+    misskey_warning: str = ""
 
 
 def preview(note: Mapping[str, Any], entry: Entry, config: SiteConfig, *, now: datetime) -> Preview:
@@ -107,6 +114,7 @@ def preview(note: Mapping[str, Any], entry: Entry, config: SiteConfig, *, now: d
         characters=count_characters(kept),
         size=len(encode(note)),
         remarks=tuple(_remarks(note, entry, config, kept, now)),
+        misskey_warning=str(note.get("summary", "")),
     )
 
 
@@ -120,7 +128,7 @@ def _shown_on_mastodon(note: Mapping[str, Any]) -> str:
     """Return the HTML that Mastodon shows; of an Article only name, summary and link."""
     if note["type"] == "Note":
         return keep_as_mastodon(note["content"])
-    summary = f"<p>{escape(note.get('summary', ''))}</p>"
+    summary = f"<p>{escape(note['summary'])}</p>" if note.get("summary") else ""
     url = escape(note["url"])
     return keep_as_mastodon(f'<h2>{escape(note["name"])}</h2>{summary}<p><a href="{url}">{url}</a></p>')
 
@@ -171,7 +179,15 @@ def _on_being_sent(entry: Entry, now: datetime) -> Iterator[str]:
 
 def _on_warnings(note: Mapping[str, Any], entry: Entry) -> Iterator[str]:
     if note["type"] == "Article" and note.get("summary"):
-        yield "As an Article, GoToSocial hides it behind its summary, and Threads does not show it at all."
+        yield (
+            "As an Article, GoToSocial hides it behind its summary, and so do Misskey, Hollo, snac and "
+            "microblog.pub; Threads does not show it at all."
+        )
+    elif note["type"] == "Article":
+        yield (
+            "As an Article, Mastodon shows its title and its link only, GoToSocial hides it behind its "
+            "title, and Threads does not show it at all."
+        )
     if entry.controls.warning and entry.controls.article:
         yield "With a content warning it goes out as a Note: Mastodon shows an Article's warning as its text."
     if entry.controls.warning:
@@ -201,10 +217,13 @@ def _on_words(note: Mapping[str, Any], entry: Entry, config: SiteConfig, kept: s
 def _is_cut(note: Mapping[str, Any], entry: Entry, config: SiteConfig) -> bool:
     """Say whether a post that was to go out whole did not fit."""
     found = to_note_html(entry.html, base=entry.link)
-    is_whole = note["type"] == "Article" or kind_of(entry, found) is Kind.STATUS
+    kind = kind_of(entry, found)
+    is_whole = note["type"] == "Article" or kind is Kind.STATUS
     if entry.controls.text or not (is_whole or shows_whole_text(config.template)):
         return False
-    return len(plain_text(note["content"])) < len(found.text)
+    words = plain_text(body_of(entry, kind, title_of(entry, found.text), found).whole)
+    shown = plain_text(note["content"])
+    return "…" in shown and (words[-_TAIL:] not in shown or len(shown) < len(words))
 
 
 def _on_pictures(note: Mapping[str, Any], entry: Entry, config: SiteConfig) -> Iterator[Remark]:

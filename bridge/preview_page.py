@@ -115,20 +115,19 @@ def _mastodon(one: Preview) -> str:
     shown = f'<div dir="auto">{one.mastodon}</div>{_pictures(one.attached)}'
     if one.card and not one.attached:
         shown += _card(one.card)
-    return _behind_warning(shown, one)
+    return _behind(one.warning, shown)
 
 
-def _behind_warning(html: str, one: Preview) -> str:
-    if not one.warning:
-        return html
-    return f'<details class="cw"><summary>{escape(one.warning)}</summary>{html}</details>'
+def _behind(warning: str, html: str) -> str:
+    return f'<details class="cw"><summary>{escape(warning)}</summary>{html}</details>' if warning else html
 
 
 def _misskey(one: Preview) -> str:
     """Show Misskey's own markup as its readers see it: links and bold type; the rest stands as written."""
     html = _MFM_LINK.sub(r'<a href="\2">\1</a>', escape(one.misskey))
     html = _MFM_BOLD.sub(r"<b>\1</b>", html)
-    return _behind_warning(f'<div class="plain" dir="auto">{html}</div>{_pictures(one.attached)}', one)
+    shown = f'<div class="plain" dir="auto">{html}</div>{_pictures(one.attached)}'
+    return _behind(one.misskey_warning, shown)
 
 
 def _threads(one: Preview) -> str:

@@ -563,15 +563,68 @@ def test_the_owners_own_words_are_said_even_by_a_site_of_titles() -> None:
     assert "Mine." in content(replace(BUNS, controls=Controls(text="Mine.")), template="title")
 
 
-def test_an_article_carries_title_beginning_and_a_note_it_could_be() -> None:
-    note = compose(replace(BUNS, html=LONG, controls=Controls(article=True)))
+def test_an_article_carries_its_title_its_words_its_link_and_a_note_it_could_be() -> None:
+    note = compose(replace(BUNS, html=LONG, tags=("Food",), controls=Controls(article=True)))
     assert (note["type"], note["name"], note["sensitive"]) == ("Article", "Fresh buns", False)
-    assert 0 < len(note["summary"]) <= 500
-    assert "<" not in note["summary"]
-    assert plain_text(note["content"]) == plain_text(LONG)
+    assert note["content"].startswith(TITLE)
+    assert plain_text(LONG) in plain_text(note["content"])
+    assert note["content"].endswith(f'<p><a href="{BUNS.link}">cafe.example/buns</a></p>')
     assert note["preview"]["type"] == "Note"
     assert note["preview"]["content"].startswith(TITLE)
     assert note["preview"]["attributedTo"] == note["attributedTo"]
+
+
+@pytest.mark.parametrize(
+    ("summary", "kept"),
+    [
+        ("Why we bake before dawn.", "Why we bake before dawn."),
+        ("Why we bake <b>before</b> & after", "Why we bake <b>before</b> & after"),
+        ("", None),
+        ("The oven is warm.", None),
+        ("the oven is warm, and so", None),
+        ("The oven is warm, and so are we. [\u2026]", None),
+        ("The oven is warm, and so are we\u2026", None),
+        ("and so are we. The ov", None),
+        ("Fresh buns", None),
+        ("\u2026", None),
+        ("The oven is warm, and so are we. " * 40, None),
+    ],
+)
+def test_an_article_has_a_summary_only_where_it_is_no_copy(summary: str, kept: str | None) -> None:
+    html = "<p>" + "The oven is warm, and so are we. " * 30 + "</p>"
+    note = compose(replace(BUNS, html=html, summary=summary, controls=Controls(article=True)))
+    assert note.get("summary") == kept
+
+
+@pytest.mark.parametrize(
+    "entry", [BUNS, replace(BUNS, html="", summary="Only this."), replace(BUNS, html="")]
+)
+def test_a_short_article_hides_behind_nothing(words: dict[str, str]) -> None:
+    note = compose(replace(BUNS, **words, controls=Controls(article=True)))
+    assert (note["type"], "summary" in note) == ("Article", False)
+
+
+def test_an_article_in_the_owners_own_words_says_them_once() -> None:
+    note = compose(replace(BUNS, summary="Another.", controls=Controls(article=True, text="Mine.")))
+    assert ("summary" in note, plain_text(note["content"]).count("Mine.")) == (False, 1)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"type_of_posts": "article"},
+        {"template": "full"},
+        {"template": "{title}\n\n{content}"},
+        {"template": "{content}"},
+        {"template": "{content}\n\n{link}\n\n{tags}"},
+    ],
+)
+@pytest.mark.parametrize("text", ["The oven is warm. " * 4_000, "\u00fc" * 60_000, "<br>\U0001f9c1 " * 9_000])
+def test_a_post_that_does_not_fit_leads_to_the_rest(said: dict[str, str], text: str) -> None:
+    note = compose(replace(BUNS, html=f"<p>{text}</p>", tags=("Food",)), **said)
+    assert "\u2026" in note["content"]
+    assert f'href="{BUNS.link}"' in note["content"].partition("\u2026")[2]
+    assert len(documents.encode(note)) < documents.MAX_ACTIVITY_BYTES
 
 
 @pytest.mark.parametrize(

@@ -385,3 +385,15 @@ def test_other_peoples_links_say_that_they_are_other_peoples() -> None:
 def test_relative_and_mail_links_of_others_lose_their_address() -> None:
     for href in ("/x", "mailto:a@b.test", "//x.test", "ftp://x.test"):
         assert "href" not in clean_incoming(f'<a href="{href}">x</a>')
+
+
+@pytest.mark.parametrize(
+    "inner", ["a<br>", "<b>a</b><br>", "<i>a</i>", '<a href="https://x.example/">a</a> ']
+)
+@pytest.mark.parametrize("outer", ["<p>{}</p>", "<ul><li>{}</li></ul>", "<blockquote><p>{}</p></blockquote>"])
+def test_wherever_a_text_is_cut_most_of_it_is_left_marked_and_well_formed(outer: str, inner: str) -> None:
+    for budget in range(400, 440):
+        html = truncate_html(outer.format(inner * 500), budget)
+        assert "…" in html
+        assert budget // 3 < len(html.encode()) <= budget
+        assert sanitize.clean_note(html) == html

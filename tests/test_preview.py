@@ -82,11 +82,22 @@ def test_threads_shows_plain_text_of_notes_and_no_articles() -> None:
     assert shown(BUNS, type_of_posts="article").threads == ""
 
 
-def test_mastodon_shows_an_articles_title_beginning_and_link_only() -> None:
+def test_mastodon_shows_an_articles_title_summary_and_link_only() -> None:
     looked = shown(replace(BUNS, html=LONG), type_of_posts="article")
-    assert looked.mastodon.startswith("<p><strong>Fresh buns</strong></p><p>The oven is warm again")
-    assert len(looked.mastodon) < 700
-    assert looked.warning == ""
+    assert looked.mastodon == f'<p><strong>Fresh buns</strong></p><p><a href="{PAGE}">{PAGE}</a></p>'
+    told = shown(replace(BUNS, html=LONG, summary="Why we bake at night."), type_of_posts="article")
+    assert "</strong></p><p>Why we bake at night.</p><p><a" in told.mastodon
+    assert (looked.warning, told.warning) == ("", "")
+
+
+def test_misskey_hides_an_article_behind_its_summary_and_shows_its_words() -> None:
+    looked = shown(replace(BUNS, html=LONG), type_of_posts="article")
+    told = shown(replace(BUNS, html=LONG, summary="Why we bake at night."), type_of_posts="article")
+    assert (looked.misskey_warning, told.misskey_warning) == ("", "Why we bake at night.")
+    assert looked.misskey.startswith(f"[Fresh buns]({PAGE})\n\nThe oven is warm again")
+    assert looked.misskey.endswith(f"[cafe.example/buns]({PAGE})")
+    page = render_page([told])
+    assert page.count("<summary>Why we bake at night.</summary>") == 1
 
 
 @pytest.mark.parametrize(
@@ -137,7 +148,10 @@ PHOTOS = replace(BUNS, html="", images=tuple(replace(CAT, url=f"{CAT.url}/{n}") 
         (replace(BUNS, controls=Controls(warning="Food")), {}, "Threads shows it without"),
         (replace(BUNS, controls=Controls(warning="Food " * 30)), {}, "If it was meant as a summary"),
         (replace(BUNS, controls=Controls(warning="Food", article=True)), {}, "goes out as a Note"),
-        (replace(BUNS, controls=Controls(article=True)), {}, "GoToSocial hides it behind its summary"),
+        (replace(BUNS, controls=Controls(article=True)), {}, "GoToSocial hides it behind its title"),
+        (replace(BUNS, html=LONG, summary="Why.", controls=Controls(article=True)), {},
+         "GoToSocial hides it behind its summary, and so do Misskey"),
+        (replace(BUNS, html="<p>" + "ü " * 60_000), {"type_of_posts": "article"}, "Its text is cut off"),
         (replace(BUNS, tags=tuple(f"t{n}" for n in range(11))), {}, "11 tags, of which 5 become hashtags"),
         (PHOTOS, {}, "6 pictures in it, but only 4 attached: servers show four"),
         (replace(BUNS, html="", images=(replace(CAT, alt=""),)), {}, "1 picture without a description (alt)"),

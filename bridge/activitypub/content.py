@@ -16,6 +16,7 @@ def compose_content(
     tags: Iterable[tuple[str, str]],
     *,
     about: str | None = None,
+    link_last: bool = False,
 ) -> str:
     """Compose a note's HTML: a linked title, the body, a link to the page, and the hashtags.
 
@@ -24,8 +25,8 @@ def compose_content(
     `about`, and a star to the author's own.
     """
     title_html, link = title_link(title, about or page_url), page_link(page_url, starred=bool(about))
-    parts = (_paragraph(title_html), body_html, _paragraph(link), _paragraph(tag_links(tags)))
-    return "".join(part for part in parts if part)
+    end = [_paragraph(link), _paragraph(tag_links(tags))]
+    return "".join([_paragraph(title_html), body_html, *(reversed(end) if link_last else end)])
 
 
 def _paragraph(inline: str) -> str:

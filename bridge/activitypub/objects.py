@@ -191,7 +191,11 @@ class NoteParts:
 
 @dataclass(frozen=True, slots=True)
 class ArticleParts:
-    """What an Article has beyond a Note: its title, its beginning as plain text, and the note it could be."""
+    """What an Article has beyond a Note: its title, its author's summary, and the note it could be.
+
+    `summary` is plain text, and empty where it would only say again what the content says: most servers take
+    it for a content warning and hide the post behind it.
+    """
 
     name: str
     summary: str
@@ -236,7 +240,12 @@ def note(ids: Ids, parts: NoteParts) -> Document:
 
 
 def _as_article(note: Document, article: ArticleParts) -> Document:
-    """Turn a note into an Article (FEP-b2b8); `summary` is all that Mastodon shows below its title."""
+    """Turn a note into an Article (FEP-b2b8).
+
+    Mastodon shows name, summary and link (app/lib/activitypub/parser/status_parser.rb); Misskey, Hollo,
+    snac, GoToSocial and microblog.pub take the summary for a content warning, and GoToSocial the name where
+    there is none (ASStatusToStatus: “prefer Summary, fall back to Name”).
+    """
     shared = {key: note[key] for key in ("attributedTo", "published", "url", "to", "cc")}
     preview = {"type": "Note", **shared, "content": article.preview}
     named = {"type": "Article", "name": article.name, "preview": preview}

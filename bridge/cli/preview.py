@@ -215,14 +215,13 @@ def _print(one: Preview) -> None:
         Text(one.title or "(no title)", "bold"), Text(f" · {one.kind} · {one.visibility}", "dim"), sep=""
     )
     mastodon: list[RenderableType] = [to_text(one.mastodon), *map(_box, one.attached)]
-    if one.warning:
-        mastodon.insert(0, Text(f"⚠ {one.warning}\n(hidden until clicked)\n", "yellow"))
+    mastodon[:0] = _warned(one.warning)
     if one.card and not one.attached:
         card = f"{one.card.site}\n{one.card.title}\n{one.card.excerpt}".strip()
         mastodon.append(Panel(Text(card), title="card", title_align="left", width=_WIDTH - 4, style="dim"))
     looks: list[tuple[str, RenderableType]] = [
         ("Mastodon", Group(*mastodon)),
-        ("Misskey", Text(one.misskey)),
+        ("Misskey", Group(*_warned(one.misskey_warning), Text(one.misskey))),
         ("Threads", Text(one.threads or "(not shown: Threads knows no articles)")),
     ]
     for name, look in looks:
@@ -230,6 +229,10 @@ def _print(one: Preview) -> None:
     for remark in one.remarks:
         sign, style = ("!", "yellow") if remark.level is Level.WARNING else ("·", "dim")
         screen.print(Text(f"{sign} {remark.what}", style))
+
+
+def _warned(warning: str) -> list[Text]:
+    return [Text(f"⚠ {warning}\n(hidden until clicked)\n", "yellow")] if warning else []
 
 
 def _box(attached: Attached) -> Panel:

@@ -32,7 +32,11 @@ _SIGNS = {"audio": "🎧", "video": "🎬"}
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A post's words as note HTML: all of them, their beginning, and that as one line of plain text."""
+    """A post's words as note HTML: all of them and their beginning.
+
+    `introduction` is its author's own summary as one line of plain text; empty where that says nothing that
+    the words or the title do not say.
+    """
 
     whole: str
     excerpt: str
@@ -47,17 +51,17 @@ def body_of(entry: Entry, kind: Kind, title: str, found: NoteHtml, *, room: int 
     """
     if entry.controls.text:
         own = text_html(entry.controls.text)
-        return Body(own, own, shorten(entry.controls.text, SHORT))
+        return Body(own, own, "")
     summary, room = text_without_trimmings(entry.summary, title), max(LEAST, min(room, SHORT))
     if not found.text:
-        return Body(paragraphs(summary), _beginning(summary, room), shorten(summary, SHORT))
+        return Body(paragraphs(summary), _beginning(summary, room), "")
     whole = _trimmed(found.html, entry, title)
     text = plain_text(whole)
     if _is_introduction(summary, text):
-        introduction = shorten(summary, SHORT)
+        introduction = "" if _is_copy(summary, title, text) else shorten(summary, SHORT)
         excerpt = _beginning(summary, room)
     else:
-        introduction = shorten(text)
+        introduction = ""
         excerpt = begin_html(_introducing(entry, title) or whole, min(BEGINNING, room))
     if kind is Kind.STATUS or len(text) <= SHORT:
         return Body(whole, whole, introduction)
@@ -90,6 +94,16 @@ def _is_introduction(summary: str, text: str) -> bool:
     if not summary or len(summary) > SHORT:
         return False
     return not (_CUT_OFF.search(summary) and len(text) > len(summary))
+
+
+def _is_copy(summary: str, title: str, text: str) -> bool:
+    """Say whether a summary is a piece of the text or the title, whatever its punctuation and its end."""
+    said = _words(summary)
+    return not said or said in _words(f"{title} {text}")
+
+
+def _words(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.casefold()))
 
 
 def _without_title(html: str, title: str) -> str:

@@ -227,7 +227,11 @@ def _content(services: Services, post: _Post, room: int) -> str:
         "tags": content.tag_links(tags),
         "date": post.date,
     }
-    return template.fill(post.config.template, fields)
+    filled = template.fill(post.config.template, fields)
+    is_cut = "{content}" in post.config.template and whole != post.body.whole + files
+    if is_cut and "{link}" not in post.config.template:  # what is missing has to be somewhere
+        filled += f"<p>{content.page_link(post.page_url)}</p>"
+    return filled
 
 
 def _layout(post: _Post) -> str:
@@ -238,9 +242,15 @@ def _layout(post: _Post) -> str:
 
 
 def _article_html(services: Services, post: _Post, room: int) -> str:
-    """Write an Article's words: its title is a field of its own there."""
+    """Write an Article's words, from its title to the link to its page.
+
+    Both stand in other fields too, which Hollo and GoToSocial do not show; and where the text is cut, the
+    rest has to be somewhere.
+    """
     body = truncate_html(post.body.whole, room) + files_html(post.entry)
-    return content.compose_content("", None, body, _linked_tags(services, post))
+    about = post.entry.about
+    tags = _linked_tags(services, post)
+    return content.compose_content(post.title, post.page_url, body, tags, about=about, link_last=True)
 
 
 def _linked_tags(services: Services, post: _Post) -> list[tuple[str, str]]:

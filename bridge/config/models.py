@@ -214,7 +214,8 @@ class SiteConfig:
 
     type_of_posts: Literal["note", "article"] = "note"
     """What posts are sent as. `"note"` is right on every server. As an `"article"` a post with a title goes
-    out whole: some servers show it like a blog, but Mastodon only its title, its beginning and its link."""
+    out whole: some servers show it like a blog, but Mastodon only its title, your summary and its link, and
+    others hide it ([what each shows](posts.md#as-an-article))."""
 
     images: Literal["auto", "always", "never"] = "auto"
     """Whether posts carry their pictures. Mastodon shows either pictures or a preview card of the linked

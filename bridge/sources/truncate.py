@@ -1,5 +1,6 @@
 """Long note HTML cut to a size other servers accept, at the end of a block wherever that is possible."""
 
+from collections.abc import Sequence
 from html import escape
 from html.parser import HTMLParser
 
@@ -45,7 +46,7 @@ class _Cutter(HTMLParser):
         written = "".join(f' {name}="{escape(value or "")}"' for name, value in attrs)
         if tag != "br":
             self._open.append(tag)
-        self._copy(f"<{tag}{written}>")
+        self._copy(f"<{tag}{written}>", opens=tag != "br")
 
     def handle_endtag(self, tag: str) -> None:
         if self._open and self._open[-1] == tag:
@@ -60,11 +61,13 @@ class _Cutter(HTMLParser):
             self._cut_inside(data)
         self._copy(text)
 
-    def _copy(self, piece: str) -> None:
+    def _copy(self, piece: str, *, opens: bool = False) -> None:
         self._size += len(piece.encode())
         self._full = self._full or self._size + self._closing_size() > self._budget
         if not self._full:
             self._out.append(piece)
+        elif not self._word_cut:  # a line break or a tag is what no longer fits: what stands before it does
+            self._word_cut = self._cut_here(self._open[:-1] if opens else self._open)
 
     def _closing_size(self) -> int:
         return sum(len(tag) + 3 for tag in self._open) + len(f"<p>{MARK}</p>".encode())
@@ -72,11 +75,13 @@ class _Cutter(HTMLParser):
     def _closing(self) -> str:
         return "".join(f"</{tag}>" for tag in reversed(self._open))
 
+    def _cut_here(self, opened: Sequence[str]) -> str:
+        """Return what was copied, and close what was opened."""
+        closing = "".join(f"</{tag}>" for tag in reversed(opened))
+        return "".join(self._out) + _mark_within(opened) + closing
+
     def _remember_block(self) -> None:
-        mark = f"<li>{MARK}</li>" if self._open and self._open[-1] in ("ul", "ol") else f"<p>{MARK}</p>"
-        if self._open and self._open[-1] in ("li", "pre"):
-            mark = MARK
-        cut = "".join(self._out) + mark + self._closing()
+        cut = "".join(self._out) + _mark_within(self._open, block=True) + self._closing()
         if len(cut.encode()) <= self._budget:
             self._block_cut = cut
 
@@ -89,3 +94,12 @@ class _Cutter(HTMLParser):
             head = head[: len(head) * 3 // 4]
         if head := data[: word_end(data, len(head))].rstrip():
             self._word_cut = "".join(self._out) + escape(head, quote=False) + MARK + self._closing()
+
+
+def _mark_within(opened: Sequence[str], *, block: bool = False) -> str:
+    """Return “…” as it may stand in the innermost of these tags, after a block or within a line."""
+    inner = opened[-1] if opened else ""
+    if inner in ("ul", "ol"):
+        return f"<li>{MARK}</li>"
+    stands_alone = not opened or (block and inner not in ("li", "pre"))
+    return f"<p>{MARK}</p>" if stands_alone else MARK
