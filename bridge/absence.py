@@ -83,6 +83,9 @@ class PageAsker:
 
     def _settle_one(self, tx: Tx, look: Look) -> None:
         now, absence = self._services.now(), look.absence
+        if absence.post.site in self._services.paused:  # a website may be gone together with its table
+            absences.look_again(tx, absence.pk, due_at=now + A_DAY, missed=False)
+            return
         check = PageCheck(look.status, look.home_status, absence.misses, absence.missing_since)
         if not is_deleted(check, now):
             missed = look.status == 404 and look.home_status == 200

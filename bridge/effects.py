@@ -72,7 +72,7 @@ def concerns_us(tx: Tx, services: Services, activity: Activity) -> bool:
 def _follow(tx: Tx, services: Services, incoming: Incoming) -> str:
     activity, actor = incoming.activity, incoming.actor
     site = site_of(services, activity.object_id)
-    if site is None or actor is None:
+    if site is None or actor is None or identity.is_closed(tx, site):
         return "not about us"
     reached = admitted(tx, services, actor, now=incoming.now)
     if isinstance(reached, str):

@@ -5,15 +5,20 @@ would not change us, it would cut us off.
 """
 
 import json
+import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from bridge.activitypub.keys import generate_ed25519, generate_rsa
-from bridge.config import Config
+from bridge.config import Config, SiteConfig
+from bridge.config.remembered import from_kept, of_whom_only_the_handle_is_known, to_kept
 from bridge.errors import IdentityChanged
 from bridge.store import Store, Tx, identity
+
+log = logging.getLogger(__name__)
 
 MARKER = "identity.json"
 Generators = Mapping[str, Callable[[], str]]
@@ -21,15 +26,29 @@ GENERATORS: Generators = {"rsa": generate_rsa, "ed25519": generate_ed25519}
 """How a private key of each algorithm is made, as PEM."""
 
 
-def establish(store: Store, config: Config, *, now: datetime, generators: Generators = GENERATORS) -> None:
+@dataclass(frozen=True)
+class Standing:
+    """Which accounts there are: `sites` answer, `paused` ones among them without a table in config.toml."""
+
+    sites: Mapping[str, SiteConfig]
+    paused: frozenset[str] = frozenset()
+
+
+def establish(
+    store: Store, config: Config, *, now: datetime, generators: Generators = GENERATORS
+) -> Standing:
     """Write the identity that config.toml asks for, or check that it is still the one of the first run.
+
+    A site that left config.toml goes on answering as it was last seen there, and is paused. One that was
+    closed is left out, whatever config.toml says.
 
     Raises:
         IdentityChanged: base URL, a site's key or a handle differ, or the database is empty although
             the data folder says that this identity was in use.
     """
-    wanted = {key: site.handle for key, site in config.sites.items()}
     with store.read() as tx:
+        sites = _without_closed(tx, config)
+        wanted = {key: site.handle for key, site in sites.items()}
         refuse_changes(tx, config.base_url, wanted, _read_marker(config.data))
     with store.write() as tx:
         if identity.base_url(tx) is None:
@@ -39,7 +58,45 @@ def establish(store: Store, config: Config, *, now: datetime, generators: Genera
         _add_missing_keys(tx, [identity.INSTANCE, *wanted], generators, now=now)
         identity.ensure_id_secret(tx, now=now)
         known = identity.handles(tx)
+        paused = _keep_and_recall(tx, config.base_url, sites, known)
     _write_marker(config.data, config.base_url, known)
+    return Standing({**sites, **paused}, frozenset(paused))
+
+
+def _without_closed(tx: Tx, config: Config) -> dict[str, SiteConfig]:
+    """Return the sites of the config; leave out closed ones, and refuse another site their handle."""
+    closed = identity.closed_sites(tx)
+    sites = {key: site for key, site in config.sites.items() if key not in closed}
+    taken = {one.handle: one for one in closed.values()}
+    for key, site in sites.items():
+        if site.handle in taken:
+            raise IdentityChanged(
+                f"The account {site.handle} ([sites.{taken[site.handle].key}]) was closed on "
+                f"{taken[site.handle].closed_at:%d %b %Y}, and other servers have deleted it for good: "
+                f"nobody can be called that again. Choose another handle for sites.{key}."
+            )
+    for key in config.sites.keys() - sites.keys():
+        log.warning("The account %s was closed: take [sites.%s] out of config.toml.", closed[key].handle, key)
+    return sites
+
+
+def _keep_and_recall(
+    tx: Tx, base_url: str, sites: Mapping[str, SiteConfig], handles: Mapping[str, str]
+) -> dict[str, SiteConfig]:
+    """Keep what the config says of its sites; return those that it does not name, as they were."""
+    kept, paused = identity.kept_configs(tx), {}
+    for key, site in sites.items():
+        if kept.get(key) != to_kept(site):
+            identity.keep_config(tx, key, to_kept(site))
+    for key in kept.keys() - sites.keys():
+        was = kept[key]
+        paused[key] = from_kept(was) if was else of_whom_only_the_handle_is_known(handles[key], base_url)
+        log.warning(
+            "PAUSED: %s is not in config.toml any more. It goes on answering, but nothing new is published. "
+            "Put [sites.%s] back, or close the account for good: bridge site close %s",
+            handles[key], key, key,
+        )  # fmt: skip
+    return paused
 
 
 def refuse_changes(
@@ -57,8 +114,10 @@ def refuse_changes(
             f"base_url was {stored_url} at the first run and is {base_url} now. Followers' servers know "
             f"us by the first: set it back to {stored_url}. {anew}"
         )
+    closed = identity.closed_sites(tx)
     for key, handle in stored.items():
-        _refuse_changed_site(key, handle, wanted, followers.get(key, 0), anew)
+        if key not in closed:
+            _refuse_changed_site(key, handle, wanted, anew)
 
 
 def _how_to_begin_anew(followers: int) -> str:
@@ -67,7 +126,7 @@ def _how_to_begin_anew(followers: int) -> str:
     return "Nobody follows yet: to begin anew, delete the data folder, and the database if it is elsewhere."
 
 
-def _refuse_changed_site(key: str, handle: str, wanted: Mapping[str, str], followers: int, anew: str) -> None:
+def _refuse_changed_site(key: str, handle: str, wanted: Mapping[str, str], anew: str) -> None:
     now_called = wanted.get(key)
     if now_called == handle:
         return
@@ -81,11 +140,6 @@ def _refuse_changed_site(key: str, handle: str, wanted: Mapping[str, str], follo
         raise IdentityChanged(
             f"The site {handle} had the key {key!r} at the first run and has {renamed!r} now. The key is "
             f"part of its address on every follower's server: call the table [sites.{key}] again."
-        )
-    if followers:
-        raise IdentityChanged(
-            f"The site {handle} ([sites.{key}]) is gone from the config but has {followers} followers. "
-            "Put it back; without it their servers get errors for everything it ever published."
         )
 
 

@@ -61,7 +61,11 @@ class Pinner:
         if revision == self._revision and now < self._look_at:
             return 0
         with services.store.write() as tx:
-            told = sum(tell(tx, services, site, now=now) for site in services.config.sites)
+            told = sum(
+                tell(tx, services, site, now=now)
+                for site in services.config.sites
+                if site not in services.paused
+            )
         self._revision, self._look_at = revision, now + LOOK_EVERY
         return told
 

@@ -26,7 +26,7 @@ from bridge.reading import Reading, read_answer, read_files
 from bridge.services import Services
 from bridge.sources.feed import parse_feed
 from bridge.sources.folder import Folder, fingerprint, read_folder, scan
-from bridge.store import edits, posts, sources, subscriptions
+from bridge.store import edits, identity, posts, sources, subscriptions
 from bridge.store.sources import Source, SourceForUpdate
 from bridge.unchanged import mark_of, may_be_asked_conditionally, names_another_hub
 from bridge.websub import Advert
@@ -105,12 +105,12 @@ class Poller:
 
     def publish_due(self) -> int:
         """Publish posts whose date has come and edits that have stood long enough; return how many."""
-        now = self._services.now()
+        now, paused = self._services.now(), self._services.paused
         with self._services.store.read() as tx:
-            if not posts.scheduled(tx, now=now, limit=1) and not edits.due(tx, now=now, limit=1):
+            if not posts.scheduled(tx, now=now, limit=1, but=paused) and not edits.due(tx, now=now, limit=1):
                 return 0
         with self._services.store.write() as tx:
-            due_posts, due_edits = posts.scheduled(tx, now=now), edits.due(tx, now=now)
+            due_posts, due_edits = posts.scheduled(tx, now=now, but=paused), edits.due(tx, now=now)
             for post in due_posts:
                 publish_now(tx, self._services, post, now=now)
             for edit in due_edits:
@@ -282,6 +282,8 @@ class Poller:
             if sources.is_taken(tx, polled.source.id):
                 log.warning("%s: another worker has taken it over meanwhile", polled.source.location)
                 return
+            if identity.is_closed(tx, polled.source.site):
+                return  # it was closed while it was polled
             commit_prepared(tx, self._services, polled.source, polled.prepared, now=now)
             sources.settle(tx, polled.source.id, polled.update, now=now)
             if polled.hubs is not None:

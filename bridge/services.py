@@ -1,7 +1,7 @@
 """What every part of the program is handed: config, store, keys, ids and the clock."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -29,6 +29,7 @@ class Services:
     id_secret: IdSecret
     reach: Reach
     now: Callable[[], datetime]
+    paused: frozenset[str] = frozenset()  # sites that config.toml does not name any more
 
     @property
     def user_agent(self) -> str:
@@ -80,7 +81,8 @@ def open_services(
     store = open_store(config.database, prompt=prompt)
     try:
         migrate(store, now=now(), backups=config.data / "backups")
-        establish(store, config, now=now(), generators=generators)
+        standing = establish(store, config, now=now(), generators=generators)
+        config = replace(config, sites=standing.sites)
         with store.write() as tx:
             sources.sync(tx, _wanted_sources(config), interval=config.polling.min_interval, now=now())
         with store.read() as tx:
@@ -89,7 +91,7 @@ def open_services(
         store.close()
         raise
     ids = Ids(config.base_url)
-    return Services(config, store, ids, Keyring(ids, pems), id_secret, reach, now)
+    return Services(config, store, ids, Keyring(ids, pems), id_secret, reach, now, standing.paused)
 
 
 def _wanted_sources(config: Config) -> list[tuple[str, str, str, str]]:

@@ -53,7 +53,8 @@ def welcome_listing(tx: Tx, services: Services, incoming: Incoming) -> str:
     """Welcome being listed in someone's collection of accounts (a FeatureRequest)."""
     activity, actor = incoming.activity, incoming.actor
     site, collection = site_of(services, activity.object_id), _theirs(incoming)
-    if site is None or actor is None or collection is None or activity.id is None:
+    is_ours = site is not None and not identity.is_closed(tx, site)
+    if site is None or not is_ours or actor is None or collection is None or activity.id is None:
         return "not a listing of a site of ours"
     if _taken_back(tx, incoming, collection):
         return "undone before it came"

@@ -181,7 +181,7 @@ class Worker:
                 log.warning("%d inboxes get no posts: they are no addresses to deliver to.", silent)
             subscriptions.follow_config(tx, now=now)
             for site in services.config.sites:
-                if announce_profile(tx, services, site, now=now):
+                if site not in services.paused and announce_profile(tx, services, site, now=now):
                     log.info("The profile of %s changed: telling its followers.", site)
 
     async def _watch(self) -> None:

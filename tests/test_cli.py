@@ -284,6 +284,34 @@ def test_only_one_site_turns_someone_away_who_waits_at_two(make_services, clock,
 # ── polling and delivering ────────────────────────────────────────────────────────────────────────
 
 
+def test_an_account_is_closed_only_after_a_yes(lab: Lab, bridge, ask, tmp_path: Path) -> None:
+    post = lab.publish()
+    fan = follower(lab)
+    refused = CliRunner().invoke(cli, ["--config", str(tmp_path / "config.toml"), "site", "close", "cafe"])
+    assert refused.exit_code != 0
+    assert lab.newest().id == post.id
+    assert "Closed @cafe@localhost:8000. Telling 1 inbox" in ask("site", "close", "cafe", "--yes")
+    assert lab.posts() == []
+    lab.wait(minutes=5)
+    lab.work()
+    assert fan.peer.types[-1] == "Delete"
+    assert "was closed on" in ask("status")
+    again = bridge("site", "close", "cafe", "--yes")
+    assert again.returncode == 1
+    assert "was closed already" in again.stderr
+    assert "Traceback" not in again.stderr
+    assert "There is no site" in bridge("site", "close", "nobody", "--yes").stderr
+
+
+def test_a_paused_account_is_said_loudly(lab: Lab, ask, tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(config.read_text() + BAKERY)
+    ask("status")
+    config.write_text(config.read_text().replace(BAKERY, ""))
+    assert "@bakery@localhost:8000 is PAUSED" in ask("status")
+    assert [s["paused"] for s in json.loads(ask("status", "--json"))["sites"]] == [False, True]
+
+
 def test_poll_and_deliver_bring_a_post_to_its_followers(lab: Lab, bridge) -> None:
     alice = follower(lab)
     lab.poll()

@@ -2,10 +2,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 from databases import at_once
 from rows import actor
 
+from bridge.config.remembered import from_kept, to_kept
 from bridge.errors import IdentityChanged
 from bridge.identity import MARKER, establish
 from bridge.services import open_services
@@ -21,6 +23,13 @@ name = "Bakery"
 feed = "https://bakery.example/feed.xml"
 """
 FEED = '[[sites.cafe.sources]]\nname = "blog"\nfeed = "https://cafe.example/feed.xml"\n'
+
+
+def replace_all(site, **changed):
+    copied = replace(site, **changed)
+    for name in ("key", "layout"):
+        object.__setattr__(copied, name, getattr(site, name))
+    return copied
 
 
 def keys_of(services):
@@ -118,13 +127,32 @@ def test_a_site_without_followers_may_go_and_come_back_as_it_was(make_services):
     assert keys_of(make_services(sources=FEED + SECOND_SITE)) == before
 
 
-def test_a_site_with_followers_may_not_go(make_services):
+def test_a_site_that_left_the_config_is_paused_and_stops_no_other(make_services, caplog):
     services = make_services(sources=FEED + SECOND_SITE)
     follow(services, "bakery")
-    said = refusal(make_services)
-    assert "@bakery@cafe.example" in said
-    assert "[sites.bakery]" in said
-    assert "1 follower" in said
+    services = make_services()
+    assert services.paused == {"bakery"}
+    assert services.site("bakery").name == "Bakery"
+    assert services.site("bakery").sources == ()
+    with services.store.read() as tx:
+        assert followers.count(tx, "bakery") == 1
+    assert "PAUSED: @bakery@cafe.example" in caplog.text
+    assert "[sites.bakery]" in caplog.text
+    assert make_services(sources=FEED + SECOND_SITE).paused == frozenset()
+
+
+def test_what_is_kept_of_a_site_brings_back_all_of_it_but_sources_and_secrets(make_config, tmp_path):
+    (tmp_path / "me.png").write_bytes(b"")
+    config = make_config(
+        site='icon = "me.png"\nhook_secret = "01234567890123456789"\npinned = 3\n'
+        'hashtags = { Misc = false, "Web stuff" = "WebDev" }\nfields = { file = "x" }\n'
+    )
+    site = config.sites["cafe"]
+    kept = orjson.loads(orjson.dumps(to_kept(site)))
+    assert "0123456789" not in str(kept)
+    back = replace(config, sites={"cafe": from_kept(kept)}).sites["cafe"]
+    assert back == replace_all(site, sources=(), hook_secret=None)
+    assert from_kept({**kept, "of_a_later_release": 1}).name == site.name
 
 
 # ── refusals ─────────────────────────────────────────────────────────────────────────────────────

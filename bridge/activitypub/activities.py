@@ -41,6 +41,18 @@ def delete(ids: Ids, site: str, post_id: str, *, activity_id: str) -> Document:
     return _activity(ids, site, "Delete", activity_id, gone, context=AS2)
 
 
+def delete_actor(ids: Ids, site: str, *, activity_id: str) -> Document:
+    """Announce that an actor is gone for ever; its followers go by the address that they know it by."""
+    return {
+        "@context": AS2,
+        "id": ids.activity(site, activity_id),
+        "type": "Delete",
+        "actor": ids.actor(site),
+        **address(ids, site),
+        "object": ids.actor(site),
+    }
+
+
 def feature(ids: Ids, site: str, kind: str, post_id: str, *, activity_id: str) -> Document:
     """Announce that a post was put on top of the profile (`kind` is Add) or taken off it (Remove).
 

@@ -276,6 +276,12 @@ def tombstone(ids: Ids, site: str, post_id: str, deleted_at: datetime) -> Docume
     return {"@context": AS2, **gone, "deleted": timestamp(deleted_at)}
 
 
+def actor_tombstone(ids: Ids, site: str, former_type: str, deleted_at: datetime) -> Document:
+    """Describe what stands, with a 410, where an actor was."""
+    gone = {"id": ids.actor(site), "type": "Tombstone", "formerType": former_type}
+    return {"@context": AS2, **gone, "deleted": timestamp(deleted_at)}
+
+
 def _interactions(ids: Ids, parts: NoteParts) -> Document:
     where = (parts.site, parts.id)
     replies = ids.replies(*where)

@@ -57,12 +57,14 @@ def _gather(services: Services) -> dict[str, Any]:
                     "site": key,
                     "handle": site.handle,
                     "layout": site.layout,
+                    "paused": key in services.paused,
                     "followers": followers.count(tx, key),
                     "waiting_followers": len(followers.listing(tx, key, state=followers.PENDING)),
                     "posts": posts.count(tx, key),
                 }
                 for key, site in services.config.sites.items()
             ],
+            "closed_sites": [dataclasses.asdict(one) for one in identity.closed_sites(tx).values()],
             "sources": [dataclasses.asdict(source) for source in sources.all_sources(tx)],
             "subscriptions": [_about(one) for one in subscriptions.listing(tx)],
             "held": holds.count(tx),
@@ -113,12 +115,26 @@ def _print(services: Services, found: dict[str, Any]) -> None:
     ]
     print_table(("site", "source", "where", "last read", "next look"), rows, empty="No sources.")
     say("")
+    _print_paused(found)
     _print_waiting(found)
     _print_trouble(found)
 
 
 def _ahead(moment: datetime, now: datetime) -> str:
     return ago(moment, now) if moment > now else "now"
+
+
+def _print_paused(found: dict[str, Any]) -> None:
+    for site in found["sites"]:
+        if site["paused"]:
+            say(
+                f"✗ {site['handle']} is PAUSED: config.toml does not name it any more. It answers, but "
+                f"nothing new is published. Put [sites.{site['site']}] back, or end it: "
+                f"bridge site close {site['site']}",
+                style="red",
+            )
+    for closed in found["closed_sites"]:
+        say(f"{closed['handle']} was closed on {closed['closed_at']:%d %b %Y}.")
 
 
 def _print_waiting(found: dict[str, Any]) -> None:

@@ -28,6 +28,7 @@ COMMANDS = {
         "holds": ("bridge.cli.holds", "What waits for your word: let it through, or not."),
         "publish": ("bridge.cli.posts", "Send one post now, old or held."),
         "unpublish": ("bridge.cli.posts", "Delete a post everywhere, for good."),
+        "site": ("bridge.cli.site", "Close an account, for good."),
         "resend": ("bridge.cli.posts", "Send a post again to everyone who follows now."),
     },
     "See what happens": {

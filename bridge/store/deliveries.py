@@ -133,6 +133,31 @@ def fan_out(
     return _enqueue(tx, activity_pk, new, chosen.subquery(), now=now)
 
 
+def bid_farewell(tx: Tx, activity_pk: int, new: NewActivity, *, now: datetime) -> int:
+    """Queue a site's last word for everyone who may know it; return how many deliveries that made.
+
+    That is who follows or asked to, who ever did something with a post of it, and every inbox that took
+    anything from it.
+    """
+    people, actors, said = schema.followers.c, schema.remote_actors.c, schema.interactions.c
+    theirs = func.coalesce(actors.shared_inbox, actors.inbox).label("inbox")
+    spoke = schema.remote_actors.join(schema.interactions, actors.id == said.actor_id)
+    # Answers went to a person's own inbox: their server need not be told twice.
+    is_behind = and_(actors.inbox == _columns.inbox, actors.host == _columns.host)
+    took = (
+        select(func.coalesce(actors.shared_inbox, _columns.inbox), _columns.host)
+        .select_from(_table.outerjoin(schema.remote_actors, is_behind))
+        .where(_columns.site == new.site, _columns.state == DeliveryState.DELIVERED)
+    )
+    inbox = func.coalesce(people.shared_inbox, people.inbox).label("inbox")
+    audience = union(
+        select(inbox, people.host).where(people.site == new.site),
+        select(theirs, actors.host).select_from(spoke).where(said.site == new.site),
+        took,
+    )
+    return _enqueue(tx, activity_pk, new, audience.subquery(), now=now)
+
+
 def deliver_to(tx: Tx, activity_pk: int, new: NewActivity, inbox: str, host: str, *, now: datetime) -> int:
     """Queue an activity for one inbox."""
     target = select(literal(inbox).label("inbox"), literal(host).label("host")).subquery()
@@ -407,6 +432,13 @@ def _flush(tx: Tx, whose: ColumnElement[bool], *, now: datetime) -> None:
     ready = and_(waited, _columns.own_due_at <= now, _columns.lane == SLOW)
     tx.execute(update(_table).where(ready).values(due_at=now, lane=FAST, own_due_at=None))
     tx.execute(update(_table).where(waited).values(due_at=_columns.own_due_at, own_due_at=None))
+
+
+def give_up_site(tx: Tx, site: str, reason: str, *, now: datetime) -> int:
+    """Give up whatever a site still had to say."""
+    waiting = and_(_pending, _columns.site == site, ~_columns.leased)
+    gone = _dropped(reason, DropCause.DELETED, now=now)
+    return tx.execute(update(_table).where(waiting).values(gone)).rowcount
 
 
 def drop_inbox(tx: Tx, site: str, inbox: str, reason: str, *, now: datetime) -> int:

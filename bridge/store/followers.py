@@ -81,6 +81,11 @@ def remove(tx: Tx, actor_id: str, *, site: str | None = None, reason: str, now: 
     return len(leaving)
 
 
+def forget_site(tx: Tx, site: str) -> None:
+    """Let all followers of a site go; what is queued for them stays so."""
+    tx.execute(delete(_table).where(_columns.site == site))
+
+
 def relocate(tx: Tx, actor: RemoteActor, host: str) -> None:
     """Deliver to where an actor's document says their inboxes are now."""
     values = {"inbox": actor.inbox, "shared_inbox": actor.shared_inbox, "host": host}

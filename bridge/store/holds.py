@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.engine import RowMapping
 
 from bridge.store import schema
@@ -78,6 +78,11 @@ def drop(tx: Tx, post_pk: int, kind: str, *, now: datetime) -> None:
     """Forget a hold that has become pointless: what it was about is as it was."""
     waiting = (_columns.post_pk == post_pk, _columns.kind == kind, _columns.decided_at.is_(None))
     tx.execute(update(_table).where(*waiting).values(decided_at=now, decision="moot"))
+
+
+def forget_site(tx: Tx, site: str) -> None:
+    """Forget everything that was held of a site."""
+    tx.execute(delete(_table).where(_table.c.site == site))
 
 
 def waiting(tx: Tx, site: str | None = None) -> list[Hold]:

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Integer, Text, cast, delete, func, or_, select, update
 
@@ -79,6 +80,62 @@ def touch(tx: Tx) -> None:
 def handles(tx: Tx) -> dict[str, str]:
     """Return site key → handle, as fixed at each site's first run."""
     return {row.key: row.handle for row in tx.execute(select(schema.sites))}
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedSite:
+    """An account that is closed for good."""
+
+    key: str
+    handle: str
+    type: str  # of its actor
+    closed_at: datetime
+
+    @property
+    def user(self) -> str:
+        """The first half of the handle: ``cafe``."""
+        return self.handle.split("@")[1]
+
+    @property
+    def domain(self) -> str:
+        """The second half of the handle."""
+        return self.handle.split("@")[2]
+
+
+def closed_sites(tx: Tx) -> dict[str, ClosedSite]:
+    """Return key → account that was closed."""
+    columns = schema.sites.c
+    rows = tx.execute(select(schema.sites).where(columns.closed_at.is_not(None)))
+    return {row.key: ClosedSite(row.key, row.handle, _type(row.config), row.closed_at) for row in rows}
+
+
+def is_closed(tx: Tx, key: str) -> bool:
+    """Say whether an account was closed: by another process, a moment ago, it may have been."""
+    columns = schema.sites.c
+    query = select(columns.key).where(columns.key == key, columns.closed_at.is_not(None))
+    return tx.execute(query).first() is not None
+
+
+def _type(config: Mapping[str, str] | None) -> str:
+    return (config or {}).get("type", "Service")
+
+
+def close_site(tx: Tx, key: str, *, now: datetime) -> None:
+    """Record that an account is closed for good."""
+    tx.execute(update(schema.sites).where(schema.sites.c.key == key).values(closed_at=now))
+    touch(tx)
+
+
+def kept_configs(tx: Tx) -> dict[str, dict[str, Any] | None]:
+    """Return key → what was kept of its table in config.toml, of every account that is not closed."""
+    columns = schema.sites.c
+    query = select(columns.key, columns.config).where(columns.closed_at.is_(None))
+    return {row.key: row.config for row in tx.execute(query)}
+
+
+def keep_config(tx: Tx, key: str, config: Mapping[str, Any]) -> None:
+    """Keep what a site's table in config.toml says."""
+    tx.execute(update(schema.sites).where(schema.sites.c.key == key).values(config=dict(config)))
 
 
 def add_site(tx: Tx, key: str, handle: str, *, now: datetime) -> None:

@@ -81,6 +81,11 @@ def forget_actor(tx: Tx, actor_id: str) -> int:
     return tx.execute(delete(_table).where(_columns.actor_id == actor_id)).rowcount
 
 
+def forget_site(tx: Tx, site: str) -> None:
+    """Erase everything that anyone did with a site and its posts."""
+    tx.execute(delete(_table).where(_columns.site == site))
+
+
 def counts(tx: Tx, post_pk: int) -> dict[str, int]:
     """Return kind → number of public interactions with a post."""
     query = select(_columns.kind, _number()).where(_columns.post_pk == post_pk, _columns.public)

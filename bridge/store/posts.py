@@ -1,6 +1,6 @@
 """Posts: what we publish, under ids that are never used twice, and the names an entry is known by."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -183,6 +183,16 @@ def bury(tx: Tx, pk: int, *, state: PostState = PostState.DELETED, now: datetime
     tx.execute(update(_table).where(_columns.pk == pk).values(values))
 
 
+def bury_all(tx: Tx, site: str, *, now: datetime) -> None:
+    """Make tombstones of a site's public posts; what nobody saw never comes."""
+    theirs, quiet = _columns.site == site, {"edit_due_at": None, "check_at": None, "look_at": None}
+    gone = {"state": PostState.WITHDRAWN, "deleted_at": now}
+    waiting = [state for state in PostState if state.is_waiting]
+    tx.execute(update(_table).where(theirs, is_public(_columns.state)).values(gone))
+    tx.execute(update(_table).where(theirs, _columns.state.in_(waiting)).values(state=PostState.IGNORED))
+    tx.execute(update(_table).where(theirs).values(quiet))
+
+
 def saw(tx: Tx, pks: Sequence[int], *, now: datetime) -> None:
     """Record that entries were found again."""
     for start in range(0, len(pks), _CHUNK):
@@ -238,10 +248,15 @@ def count(tx: Tx, site: str | None = None) -> int:
     return tx.scalar(_public(select(func.count()).select_from(_table), site)) or 0
 
 
-def scheduled(tx: Tx, *, now: datetime, limit: int = 20) -> list[Post]:
-    """Return posts whose time has come, but not those that vanished from their feed and may be withdrawn."""
+def scheduled(tx: Tx, *, now: datetime, limit: int = 20, but: Collection[str] = ()) -> list[Post]:
+    """Return posts whose time has come, but not those that vanished from their feed and may be withdrawn.
+
+    `but`: not of these sites.
+    """
     due = (_columns.state == PostState.SCHEDULED, _columns.published_at <= now, _columns.check_at.is_(None))
     query = select(_table).where(*due).order_by(_columns.published_at).limit(limit)
+    if but:
+        query = query.where(_columns.site.not_in(but))
     return [_post(row._mapping) for row in tx.execute(query)]
 
 

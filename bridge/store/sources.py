@@ -94,6 +94,11 @@ def sync(tx: Tx, wanted: Iterable[tuple[str, str, str, str]], *, interval: timed
             )
 
 
+def retire(tx: Tx, site: str) -> None:
+    """Look at the sources of a site no more."""
+    tx.execute(update(_table).where(_columns.site == site).values(active=False))
+
+
 def all_sources(tx: Tx) -> list[Source]:
     """Return every source of the config, by site and name."""
     query = select(_table).where(_columns.active).order_by(_columns.site, _columns.name)

@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from bridge.errors import BadActivity, BadUrl, BridgeError, SignatureError, StoreUnavailable
 from bridge.services import Services
 from bridge.web import actors as actors
+from bridge.web import closed as closed
 from bridge.web import discovery as discovery
 from bridge.web import health as health
 from bridge.web import hooks as hooks
@@ -43,6 +44,7 @@ def create_app(services: Services) -> Flask:
     app.register_error_handler(HTTPException, _answer_http_error)
     app.register_error_handler(Exception, _answer_unexpected)
     app.before_request(_refuse_nul)
+    app.before_request(closed.refusal(services))
     app.after_request(_add_security_headers)
     return app
 

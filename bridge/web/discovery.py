@@ -9,7 +9,7 @@ from bridge.activitypub.discovery import JRD_TYPE, XRD_TYPE, Subject, Usage
 from bridge.config import SiteConfig
 from bridge.profile import site_icon
 from bridge.services import Services
-from bridge.store import posts
+from bridge.store import identity, posts
 from bridge.web.answers import data, error
 
 HIT = "public, max-age=86400"
@@ -30,7 +30,7 @@ def blueprint(services: Services) -> Blueprint:
         resource = request.args.get("resource", "")
         subject = discovery.match_resource(resource, subjects)
         if subject is None:
-            # Never 410: Mastodon would take the account for deleted.
+            # Never 410, which only closed accounts answer: Mastodon would take it for deleted.
             return error(404, f"Nobody here is called {resource[:200]!r}.")
         found = discovery.webfinger(subject, resource=resource, instance=services.ids.instance)
         return data(found, JRD_TYPE, cache=HIT)
@@ -74,8 +74,8 @@ def subject_of(services: Services, key: str, site: SiteConfig) -> Subject:
 
 def _usage(services: Services) -> Usage:
     now = services.now()
-    sites = services.config.sites
     with services.store.read() as tx:
+        sites = services.config.sites.keys() - identity.closed_sites(tx).keys()
         newest = [post for key in sites for post in posts.newest(tx, key, limit=1)]
         total = sum(posts.count(tx, key) for key in sites)
     return Usage(

@@ -8,7 +8,7 @@ from bridge.model import Entry, Post
 from bridge.profile import site_icon
 from bridge.services import Services
 from bridge.sources.html import to_note_html
-from bridge.store import followers, posts
+from bridge.store import followers, identity, posts
 from bridge.web.answers import error, is_server, redirect
 
 SHOWN = 20
@@ -22,7 +22,10 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/")
     def front() -> Response:
-        sites = [(key, site, site_icon(services, key)) for key, site in config.sites.items()]
+        with store.read() as tx:
+            closed = identity.closed_sites(tx)
+        shown = {key: site for key, site in config.sites.items() if key not in closed}
+        sites = [(key, site, site_icon(services, key)) for key, site in shown.items()]
         return _page("front.html", sites=sites, ids=ids, privacy=ids.privacy)
 
     @routes.get("/@<user>")
@@ -58,12 +61,14 @@ def blueprint(services: Services) -> Blueprint:
         with store.read() as tx:
             found = posts.anywhere(tx, post_id)
             entry = posts.entry_of(tx, found) if found else None
-        if found is None or found.site not in config.sites or not _may_be_known(found):
+        if found is None or not _may_be_known(found):
             return error(404, "There is no such post here.")
         if is_server():  # someone pasted this address into a search: the post is what they want
             return redirect(ids.post(found.site, found.id))
         if found.state.is_tombstone:
             return error(410, "This post was deleted.")
+        if found.site not in config.sites:
+            return error(404, "There is no such post here.")
         if found.page_url:
             return redirect(found.page_url)
         # The note may only introduce the text; this page is the only place to read on.
