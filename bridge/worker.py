@@ -24,7 +24,7 @@ from bridge.clock import SteadyClock, SteadyZone, passed
 from bridge.deliver import Deliverer, most_requests
 from bridge.errors import StoreUnavailable
 from bridge.fetch import Fetcher
-from bridge.lookat import tidy_pictures
+from bridge.housekeeping import keep_house
 from bridge.net import Client
 from bridge.pins import Pinner
 from bridge.poll import Poller
@@ -34,7 +34,7 @@ from bridge.pump import REPORT
 from bridge.receive import LOOK_SLOTS, Receiver, Registrar
 from bridge.secondlook import SecondLooker
 from bridge.services import Services
-from bridge.store import deliveries, identity, inbox, inboxes, remote, sources, subscriptions
+from bridge.store import deliveries, identity, inbox, remote, sources, subscriptions
 from bridge.subscribe import Subscriber
 from bridge.timekeeper import Timekeeper
 from bridge.watchdog import Watchdog
@@ -46,8 +46,6 @@ STANDS_STILL = 1.0  # seconds after which a changed file is taken to be written 
 HEARTBEAT = timedelta(seconds=30)
 FORGOTTEN_BEATS = timedelta(days=1)
 HOUSEKEEPING = timedelta(hours=6)
-KEEP_DELIVERIES = timedelta(days=60)
-KEEP_STRANGERS = timedelta(days=30)
 FETCH_SLOTS = 80 + inbox.SLOTS + LOOK_SLOTS  # requests beside deliveries: polls, keys, actors
 PAUSE_WITHOUT_STORE = 1.0  # seconds
 STOP_SECONDS = 6.5  # for what is under way; containers are killed after ten
@@ -212,13 +210,7 @@ class Worker:
         self._standing = jobs
 
     def _keep_house(self) -> None:
-        now = self._services.now()
-        with self._services.store.write() as tx:
-            inbox.purge(tx, now=now)
-            deliveries.purge(tx, before=now - KEEP_DELIVERIES)
-            remote.purge(tx, before=now - KEEP_STRANGERS)
-            inboxes.purge(tx, before=now - KEEP_STRANGERS)
-        tidy_pictures(self._services, now=now)
+        keep_house(self._services, self._stop)
 
 
 class Every(BaseTrigger):  # type: ignore[misc]  # APScheduler is untyped

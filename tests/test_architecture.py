@@ -15,8 +15,8 @@ PACKAGE = ROOT / "bridge"
 LAYERS = (
     {"__main__", "cli", "config_reference", "demo", "web", "worker"},
     {"absence", "admission", "closing", "compose", "deliver", "drafting", "effects", "fetch", "folders",
-     "holding", "incoming", "lookat", "mentions", "pictured", "pins", "poll", "preview", "preview_page",
-     "profile", "publish", "reading", "receive", "secondlook", "sendagain", "stamps", "subscribe"},
+     "holding", "housekeeping", "incoming", "lookat", "mentions", "pictured", "pins", "poll", "preview",
+     "preview_page", "profile", "publish", "reading", "receive", "secondlook", "sendagain", "stamps", "subscribe"},
     {"identity", "keyring", "pump", "services", "timekeeper", "watchdog"},
     {"changes", "entrykeys", "lint", "matching"},
     {"net", "sources", "store"},

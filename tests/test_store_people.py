@@ -240,8 +240,15 @@ def test_we_know_an_actor_by_anything_that_is_stored_of_them(cafe, clock, how):
         assert remote.knows(tx, ann.id)
 
 
+def sweep(tx, before, limit=2):
+    for purge in (remote.purge_actors, remote.purge_keys):
+        after = ""
+        while after is not None:
+            after = purge(tx, before=before, after=after, limit=limit)
+
+
 def test_strangers_are_forgotten_in_time_and_people_who_matter_are_not(cafe, clock):
-    people = {name: actor(name) for name in ("follower", "replier", "stranger", "owed", "recent")}
+    people = {name: actor(name) for name in ("follower", "replier", "liker", "stranger", "owed", "recent")}
     with cafe.write() as tx:
         for name, who in people.items():
             seen_at = clock.now() + (DAY if name == "recent" else timedelta())
@@ -250,8 +257,9 @@ def test_strangers_are_forgotten_in_time_and_people_who_matter_are_not(cafe, clo
         remote.save_missing_key(tx, "nobody", None, "404", now=clock.now(), pause=MINUTE)
         follow(tx, people["follower"], clock=clock)
         did(tx, "reply", people["replier"], add_post(tx, now=clock.now()), clock=clock)
+        did(tx, "like", people["liker"], add_post(tx, "p2", now=clock.now()), clock=clock)
         remote.owe(tx, people["owed"].id, "changed", due_at=clock.now())
-        remote.purge(tx, before=clock.tick(HOUR))
+        sweep(tx, clock.tick(HOUR))
         kept = {name for name, who in people.items() if remote.actor(tx, who.id)}
         keys = {name for name in [*people, "nobody"] if remote.key(tx, name)}
     assert kept == keys == {"follower", "replier", "owed", "recent"}

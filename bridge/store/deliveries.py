@@ -562,10 +562,32 @@ def _to_begin(now: datetime) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def purge(tx: Tx, *, before: datetime) -> int:
-    """Forget settled deliveries older than `before`; the activities stay."""
-    old = and_(_columns.state != DeliveryState.PENDING, _columns.settled_at < before)
-    return tx.execute(_table.delete().where(old)).rowcount
+def purge(tx: Tx, *, before: datetime, limit: int = 500) -> int:
+    """Forget up to `limit` deliveries settled before `before`; return how many. The activities stay.
+
+    They are found by the age of their activities: an index on `settled_at` would cost more than it brings.
+    """
+    old = (_columns.activity_pk <= _last_before(tx, before), _columns.settled_at < before)
+    chosen = select(_columns.id).where(*old, _columns.state != _PENDING).limit(limit)
+    return tx.execute(_table.delete().where(_columns.id.in_(leases.once(chosen)))).rowcount
+
+
+def purge_answers(tx: Tx, *, before: datetime, limit: int) -> int:
+    """Forget up to `limit` Accepts and Rejects of before `before` whose deliveries are forgotten.
+
+    There is one for every follower there ever was, and nobody looks at it again.
+    """
+    acts = schema.activities.c
+    answers = (acts.pk <= _last_before(tx, before), acts.type.in_(("Accept", "Reject")))
+    sent = exists().where(_columns.activity_pk == acts.pk)
+    chosen = select(acts.pk).where(*answers, acts.post_pk.is_(None), ~sent).order_by(acts.pk).limit(limit)
+    return tx.execute(schema.activities.delete().where(acts.pk.in_(leases.once(chosen)))).rowcount
+
+
+def _last_before(tx: Tx, before: datetime) -> int:
+    acts = schema.activities.c
+    last = select(acts.pk).where(acts.created_at < before).order_by(acts.pk.desc()).limit(1)
+    return tx.scalar(last) or 0
 
 
 def _filters(

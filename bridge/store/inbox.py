@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Column, ColumnElement, delete, func, select, update
 
 from bridge.store import leases, schema, strangers
 from bridge.store.engine import Tx
@@ -262,12 +262,19 @@ def _troubles(tx: Tx, state: str, limit: int) -> list[Trouble]:
     ]
 
 
-def purge(tx: Tx, *, now: datetime) -> None:
-    """Forget what is older than a week and closed."""
-    before = now - SEEN_FOR
-    tx.execute(delete(_table).where(_columns.state != "pending", _columns.received_at < before))
-    tx.execute(delete(schema.seen).where(schema.seen.c.seen_at < before))
-    tx.execute(delete(schema.undone).where(schema.undone.c.undone_at < before))
+def purge(tx: Tx, *, now: datetime, limit: int = 500) -> int:
+    """Forget what is older than a week and closed, at most `limit` rows of a table; return the most."""
+    before, seen, undone = now - SEEN_FOR, schema.seen.c, schema.undone.c
+    return max(
+        _forget(tx, _columns.id, _columns.received_at < before, _columns.state != "pending", limit=limit),
+        _forget(tx, seen.activity_id, seen.seen_at < before, limit=limit),
+        _forget(tx, undone.key, undone.undone_at < before, limit=limit),
+    )
+
+
+def _forget(tx: Tx, key: Column[Any], *old: ColumnElement[bool], limit: int) -> int:
+    chosen = leases.once(select(key).where(*old).limit(limit))
+    return tx.execute(delete(key.table).where(key.in_(chosen))).rowcount
 
 
 def _close(tx: Tx, received_id: int, state: str, reason: str | None, *, now: datetime) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, delete, exists, func, or_, select, union, update
+from sqlalchemy import delete, exists, func, or_, select, union, update
 
 from bridge.store import schema
 from bridge.store.engine import Tx
@@ -118,7 +118,14 @@ def failing_on(tx: Tx, host: str) -> list[Inbox]:
     return [Inbox(*row) for row in rows]
 
 
-def purge(tx: Tx, *, before: datetime) -> None:
-    """Forget what was noted before then and nobody who follows is behind any more."""
+def purge(tx: Tx, *, before: datetime, after: str = "", limit: int = 500) -> str | None:
+    """Forget what was noted before then and nobody who follows is behind any more.
+
+    Among the next `limit` after an inbox; returns the last one, `None` when there are no more.
+    """
+    query = select(_columns.inbox).where(_columns.inbox > after).order_by(_columns.inbox).limit(limit)
+    some = tx.scalars(query).all()
     behind = or_(_people.inbox == _columns.inbox, _people.shared_inbox == _columns.inbox)
-    tx.execute(delete(_table).where(and_(_columns.noted_at < before, ~exists().where(behind))))
+    unused = ~exists().where(_people.host == _columns.host, behind)  # by host: that has an index
+    tx.execute(delete(_table).where(_columns.inbox.in_(some), _columns.noted_at < before, unused))
+    return some[-1] if len(some) == limit else None

@@ -1,12 +1,14 @@
 """Interactions: replies, likes, boosts, quotes and listings other people made."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Text, case, cast, delete, distinct, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, Text, case, cast, delete, distinct, func, or_, select, update
 
-from bridge.store import schema
+from bridge.store import faded, schema
 from bridge.store.engine import Tx
 from bridge.store.posts import is_public
 from bridge.store.upsert import upsert
@@ -15,6 +17,9 @@ _table = schema.interactions
 _columns = _table.c
 
 REPLY, LIKE, BOOST, QUOTE, LISTING = "reply", "like", "boost", "quote", "listing"
+
+KEPT = (REPLY, QUOTE, LISTING)
+"""What people said or hold our word for; everything else is a reaction, and fades (see `faded`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +47,35 @@ class NewInteraction:
 
 def save(tx: Tx, new: NewInteraction, *, now: datetime) -> None:
     """Store an interaction; the same actor doing the same again changes the one row."""
+    if new.kind not in KEPT:
+        faded.take_back(tx, new.kind, new.actor_id, new.object_key)  # it counts once
     values = {name: getattr(new, name) for name in NewInteraction.__slots__}
     same = {"kind": values.pop("kind"), "object_hash": new.object_key, "actor_id": values.pop("actor_id")}
     upsert(tx, _table, same, values, at_first={"received_at": now})
+    if new.kind not in KEPT and new.post_pk is not None:
+        faded.recount(tx, new.actor_id, new.post_pk, new.kind)
 
 
 def remove(tx: Tx, kind: str, actor_id: str, object_key: str) -> int:
     """Take back what an actor did with an object."""
     same = (_columns.kind == kind, _columns.actor_id == actor_id, _columns.object_hash == object_key)
-    return tx.execute(delete(_table).where(*same)).rowcount
+    return _take_back(tx, *same) or faded.take_back(tx, kind, actor_id, object_key)
 
 
 def remove_activity(tx: Tx, actor_id: str, activity_id: str) -> int:
     """Take back what an actor did by the id of the activity that did it."""
     same = (_columns.actor_id == actor_id, _columns.activity_id == activity_id)
-    return tx.execute(delete(_table).where(*same)).rowcount
+    return _take_back(tx, *same) or faded.take_back_activity(tx, actor_id, activity_id)
+
+
+def _take_back(tx: Tx, *same: ColumnElement[bool]) -> int:
+    """Delete what someone did; what of theirs with the same post has faded counts again."""
+    what = (_columns.actor_id, _columns.post_pk, _columns.kind)
+    gone = tx.execute(delete(_table).where(*same).returning(*what)).all()
+    for actor_id, post_pk, kind in gone:
+        if post_pk is not None:
+            faded.recount(tx, actor_id, post_pk, kind)
+    return len(gone)
 
 
 def remove_reply(tx: Tx, actor_id: str, object_id: str) -> int:
@@ -78,7 +97,18 @@ def revise_reply(tx: Tx, actor_id: str, object_id: str, *, content: str, public:
 
 def forget_actor(tx: Tx, actor_id: str) -> int:
     """Erase everything an actor did (SECURITY D8)."""
-    return tx.execute(delete(_table).where(_columns.actor_id == actor_id)).rowcount
+    removed = tx.execute(delete(_table).where(_columns.actor_id == actor_id)).rowcount
+    return removed + faded.forget_actor(tx, actor_id)
+
+
+def find_old(tx: Tx, *, after: int, before: datetime, limit: int) -> faded.Old:
+    """Look at the next `limit` interactions after a row, for reactions older than `before`."""
+    return faded.find_old(tx, KEPT, after=after, before=before, limit=limit)
+
+
+def fade(tx: Tx, ids: Sequence[int]) -> int:
+    """Turn reactions into counts; an Undo of one still counts one down."""
+    return faded.fade(tx, ids)
 
 
 def forget_site(tx: Tx, site: str) -> None:
@@ -89,7 +119,9 @@ def forget_site(tx: Tx, site: str) -> None:
 def counts(tx: Tx, post_pk: int) -> dict[str, int]:
     """Return kind → number of public interactions with a post."""
     query = select(_columns.kind, _number()).where(_columns.post_pk == post_pk, _columns.public)
-    return {row[0]: row[1] for row in tx.execute(query.group_by(_columns.kind))}
+    found = Counter(_by_kind(tx, query.group_by(_columns.kind)))
+    found.update({kind: number for (_, kind), number in faded.counts(tx, [post_pk]).items()})
+    return dict(+found)
 
 
 def _number() -> ColumnElement[int]:
@@ -114,10 +146,14 @@ def counts_by_id(tx: Tx, site: str, post_ids: Iterable[str]) -> dict[str, dict[s
         .where(posts.site == site, posts.id.in_(list(post_ids)), _columns.public)
         .group_by(posts.id, _columns.kind)
     )
-    found: dict[str, dict[str, int]] = {}
+    found: dict[str, Counter[str]] = {}
     for post_id, kind, number in tx.execute(query):
-        found.setdefault(post_id, {})[kind] = number
-    return found
+        found.setdefault(post_id, Counter())[kind] = number
+    rows = tx.execute(select(posts.pk, posts.id).where(posts.site == site, posts.id.in_(list(post_ids))))
+    ids = {row.pk: row.id for row in rows}
+    for (pk, kind), number in faded.counts(tx, ids).items():
+        found.setdefault(ids[pk], Counter())[kind] += number
+    return {post_id: dict(kinds) for post_id, kinds in found.items()}
 
 
 def reply_ids(tx: Tx, post_pk: int, *, limit: int = 200) -> list[str]:
@@ -128,9 +164,15 @@ def reply_ids(tx: Tx, post_pk: int, *, limit: int = 200) -> list[str]:
 
 
 def totals(tx: Tx) -> dict[str, int]:
-    """Return kind → number of interactions stored."""
-    rows = tx.execute(select(_columns.kind, func.count()).group_by(_columns.kind))
-    return {row[0]: row[1] for row in rows}
+    """Return kind → number of interactions there were and are."""
+    found = Counter(_by_kind(tx, select(_columns.kind, func.count()).group_by(_columns.kind)))
+    old = schema.reaction_counts.c
+    found.update(_by_kind(tx, select(old.kind, func.sum(old.number)).group_by(old.kind)))
+    return dict(+found)
+
+
+def _by_kind(tx: Tx, query: Select[Any]) -> dict[str, int]:
+    return {row[0]: row[1] for row in tx.execute(query)}
 
 
 def stamped(tx: Tx, site: str, stamp: str) -> tuple[str, str | None] | None:

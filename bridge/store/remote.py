@@ -3,12 +3,13 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import case, delete, or_, select, update
+from sqlalchemy import ColumnElement, case, delete, exists, or_, select, update
 from sqlalchemy.engine import RowMapping
 
 from bridge.model import RemoteActor, RemoteKey
-from bridge.store import leases, schema
+from bridge.store import faded, interactions, leases, schema
 from bridge.store.engine import Tx
 from bridge.store.upsert import upsert
 
@@ -160,22 +161,37 @@ def knows(tx: Tx, actor_id: str) -> bool:
             select(schema.interactions.c.actor_id).where(schema.interactions.c.actor_id == actor_id),
         )
     )
-    return tx.execute(query.limit(1)).first() is not None
+    return tx.execute(query.limit(1)).first() is not None or faded.knows(tx, actor_id)
 
 
-def purge(tx: Tx, *, before: datetime) -> None:
-    """Forget keys and actors nobody needed since `before`: no follower, no interaction, not fetched."""
-    following = select(schema.followers.c.actor_id)
-    speaking = select(schema.interactions.c.actor_id)
-    unused = (
-        _actors.fetched_at < before,
-        _actors.due_at.is_(None),
-        _actors.id.not_in(following),
-        _actors.id.not_in(speaking),
-    )
-    tx.execute(delete(schema.remote_actors).where(*unused))
-    orphaned = or_(_keys.actor_id.is_(None), _keys.actor_id.not_in(select(_actors.id)))
-    tx.execute(delete(schema.remote_keys).where(_keys.fetched_at < before, orphaned))
+def purge_actors(tx: Tx, *, before: datetime, after: str, limit: int) -> str | None:
+    """Forget actors nobody needed since `before`, among the next `limit` after an id; return the last one.
+
+    Needed is who follows, who said something, and who is to be looked at. `None`: there are no more.
+    """
+    query = select(_actors.id).where(_actors.id > after).order_by(_actors.id).limit(limit)
+    some = tx.scalars(query).all()
+    unused = (_actors.fetched_at < before, _actors.due_at.is_(None), ~_is_needed(_actors.id))
+    tx.execute(delete(schema.remote_actors).where(_actors.id.in_(some), *unused))
+    return some[-1] if len(some) == limit else None
+
+
+def purge_keys(tx: Tx, *, before: datetime, after: str, limit: int) -> str | None:
+    """Forget keys of who is forgotten, as `purge_actors` forgets them: a key can be fetched again."""
+    query = select(_keys.id).where(_keys.id > after).order_by(_keys.id).limit(limit)
+    some = tx.scalars(query).all()
+    orphaned = ~exists().where(_actors.id == _keys.actor_id)  # true too where there is no actor
+    unused = (_keys.fetched_at < before, orphaned)
+    tx.execute(delete(schema.remote_keys).where(_keys.id.in_(some), *unused))
+    return some[-1] if len(some) == limit else None
+
+
+def _is_needed(actor_id: ColumnElement[Any]) -> ColumnElement[bool]:
+    people, said = schema.followers.c, schema.interactions.c
+    follows = exists().where(people.actor_id == actor_id)
+    speaks = exists().where(said.actor_id == actor_id, said.kind.in_(interactions.KEPT))
+    waits = exists().where(schema.inbox.c.actor_id == actor_id, schema.inbox.c.state == "pending")
+    return or_(follows, speaks, waits)
 
 
 def _actor(row: RowMapping) -> RemoteActor:

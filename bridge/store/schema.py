@@ -503,6 +503,28 @@ interactions = Table(
     Index("ix_interactions_post", "post_pk", "kind"),
 )
 
+# Reactions that are long ago: see `faded`.
+reaction_counts = Table(
+    "reaction_counts",
+    metadata,
+    Column("post_pk", ForeignKey("posts.pk"), primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("number", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+faded_reactions = Table(
+    "faded_reactions",
+    metadata,
+    Column("person", BigInteger, primary_key=True, autoincrement=False),  # keyed hashes
+    Column("thing", BigInteger, primary_key=True, autoincrement=False),
+    Column("activity", BigInteger),
+    Column("post_pk", RowId, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("counted", Boolean, nullable=False),  # no: they did something else with the post since
+    sqlite_with_rowid=False,
+)
+
 ignored = Table(
     "ignored",
     metadata,

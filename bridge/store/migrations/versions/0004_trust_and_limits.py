@@ -8,7 +8,7 @@ from collections.abc import Callable
 import sqlalchemy as sa
 from alembic import op
 
-from bridge.store.schema import Json, Moment, digest, fold
+from bridge.store.schema import Json, Moment, RowId, digest, fold
 
 revision = "0004"
 down_revision = "0003"
@@ -27,6 +27,7 @@ def upgrade() -> None:
     _one_spelling()
     _inboxes_that_need_watching()
     _deaths()
+    _faded_reactions()
 
 
 def _indexes_that_hold_their_columns() -> None:
@@ -208,4 +209,28 @@ def _deaths() -> None:
         ["due_at"],
         sqlite_where=sa.text("leased = 1"),
         postgresql_where=sa.text("leased"),
+    )
+
+
+def _faded_reactions() -> None:
+    """Likes and boosts of long ago: a number for each post, and a mark that an Undo finds."""
+    op.create_table(
+        "reaction_counts",
+        sa.Column("post_pk", RowId, nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["post_pk"], ["posts.pk"], name=op.f("fk_reaction_counts_post_pk")),
+        sa.PrimaryKeyConstraint("post_pk", "kind", name=op.f("pk_reaction_counts")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "faded_reactions",
+        sa.Column("person", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("thing", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("activity", sa.BigInteger(), nullable=True),
+        sa.Column("post_pk", RowId, nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("counted", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("person", "thing", name=op.f("pk_faded_reactions")),
+        sqlite_with_rowid=False,
     )
