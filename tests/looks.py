@@ -37,14 +37,16 @@ class Bench:
 
 
 def bench(base_url: str = "https://cafe.example", **said: Any) -> Bench:
-    """Set a bridge for one café up, whose site config says more."""
+    """Set a bridge for one café up, whose site config says more, or nothing where it is `None`."""
     site = {
         "handle": "@cafe@cafe.example",
         "website": "https://cafe.example/",
         "name": "Café Wren",
+        "language": "en",
         "sources": [{"feed": "https://cafe.example/feed.xml"}],
         **said,
     }
+    site = {key: value for key, value in site.items() if value is not None}
     config, problems = read_config({"base_url": base_url, "sites": {"cafe": site}}, FOLDER)
     if config is None:
         raise ConfigError("; ".join(problem.what for problem in problems))
@@ -87,8 +89,9 @@ def look(path: Path) -> str:
 
 
 def _lines(note: Mapping[str, Any], shown: Preview) -> list[str]:
+    languages = ", ".join(note.get("contentMap", ()))
     return [
-        f"── sent: {note['type']} ({shown.kind}, {shown.visibility}, {', '.join(note['contentMap'])})",
+        f"── sent: {note['type']} ({shown.kind}, {shown.visibility}, {languages})",
         note["content"].replace("</p><", "</p>\n<"),
         *(f"warning: {note['summary']}" for _ in [0] if "summary" in note),
         *(f"attached: {one.media_type} {one.url} “{one.alt}”" for one in shown.attached),

@@ -645,6 +645,13 @@ def test_a_post_is_an_article_where_asked_if_it_has_a_title_and_no_warning(
     assert note["type"] == sent_as
 
 
+@pytest.mark.parametrize("type_of_posts", ["note", "article"])
+def test_where_nobody_says_a_language_none_is_claimed(type_of_posts: str) -> None:
+    note = compose(BUNS, language=None, type_of_posts=type_of_posts)
+    assert "contentMap" not in note
+    assert "@language" not in str(documents.with_context(note))
+
+
 @pytest.mark.parametrize(
     ("language", "site_language", "expected"), [("de", "en", "de"), (None, "pt-BR", "pt-BR")]
 )

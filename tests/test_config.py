@@ -67,7 +67,7 @@ def test_the_smallest_config_gets_the_documented_defaults(folder):
     site = config.sites["cafe"]
     assert (site.key, site.user, site.domain, site.type) == ("cafe", "cafe", "cafe.example", "Service")
     assert (site.pinned, site.urls, site.approve_followers) == (5, "auto", False)
-    assert (site.discoverable, site.indexable, site.language) == (True, True, "en")
+    assert (site.discoverable, site.indexable, site.language) == (True, True, "")
 
 
 def test_every_key_can_be_set(folder):

@@ -404,3 +404,38 @@ def test_hostile_feeds_end_quickly_in_entries_or_not_a_feed(tmp_path: Path) -> N
             assert "\x00" not in entry.title + entry.html
             assert "<script" not in to_note_html(entry.html, base=entry.link).html
         assert time.process_time() - started < 5, path.name
+
+
+DC = 'xmlns:dc="http://purl.org/dc/elements/1.1/"'
+RDF = 'xmlns="http://purl.org/rss/1.0/" xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'
+
+
+@pytest.mark.parametrize(
+    ("feed", "languages"),
+    [
+        (f"""<rss {DC}><channel><language>en</language><item><title>a</title>
+             <dc:language>de</dc:language></item><item><title>b</title></item>
+             <item xml:lang="pt-br"><title>c</title></item></channel></rss>""",
+         ["de", "en", "pt-BR"]),
+        (f"""<rss {DC}><channel><item><title>a</title><dc:language>de_AT</dc:language></item>
+             <item><title>b</title></item><item><title>c</title><dc:language>und</dc:language></item>
+             <item><title>d</title><dc:language>German, mostly</dc:language></item></channel></rss>""",
+         ["de-AT", None, None, None]),
+        (f"""<rss {DC} xml:lang="en"><channel><item><title>a</title><dc:language>de</dc:language>
+             <description>x</description></item></channel></rss>""",
+         ["de"]),
+        ("""<feed xmlns="http://www.w3.org/2005/Atom"><entry xml:lang="de"><id>1</id><title>a</title></entry>
+            <entry><id>2</id><title>b</title><content xml:lang="fr">x</content></entry>
+            <entry><id>3</id><title>c</title></entry></feed>""",
+         ["de", "fr", None]),
+        (f"""<rdf:RDF {RDF} {DC}><channel><title>x</title><dc:language>en</dc:language></channel>
+             <item rdf:about="a"><title>a</title><link>/a</link><dc:language>ja</dc:language></item>
+             <item rdf:about="b"><title>b</title><link>/b</link></item></rdf:RDF>""",
+         ["ja", "en"]),
+    ],
+)  # fmt: skip
+def test_an_entry_speaks_its_own_language_else_its_feeds_else_none(
+    feed: str, languages: list[str | None]
+) -> None:
+    harvest = parse_feed(feed.encode(), url="https://cafe.example/feed", now=NOW)
+    assert [entry.language for entry in harvest.entries] == languages

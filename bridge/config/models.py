@@ -181,8 +181,9 @@ class SiteConfig:
     """What the actor is. `"Service"` is the honest one for something automatic, and Mastodon says so on
     the profile; `"Person"` and `"Organization"` go without that mark."""
 
-    language: Annotated[str, Check(read_language)] = "en"
-    """The language of the posts that do not name their own: `"en"`, `"de"`, `"pt-BR"`."""
+    language: Annotated[str, Check(read_language)] = ""
+    """The language of the posts that do not name their own: `"en"`, `"de"`, `"pt-BR"`. Where neither post,
+    source nor site says one, none is claimed, and servers guess."""
 
     timezone: Annotated[str, Check(read_timezone)] = "UTC"
     """The time zone of dates that do not name one, such as `date: 2026-05-01 9:00` in a Markdown file:

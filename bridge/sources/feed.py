@@ -184,7 +184,7 @@ class _EntryReader:
             summary=summary,
             published_at=published,
             updated_at=updated,
-            language=_language(item) or self.language,
+            language=language_tag(_text(item, "language")) or _language(item) or self.language,
             tags=told.tags,
             images=images,
             enclosures=enclosures_of(item, base, images[0] if images else self.cover),
@@ -273,6 +273,7 @@ def _text(item: Item, name: str) -> str:
 
 
 def _language(item: Item) -> str | None:
+    """Return the xml:lang of an entry's text, its own or the one it stands in."""
     details = [*item.get("content", ()), item.get("summary_detail"), item.get("title_detail")]
     return next((tag for each in details if each and (tag := language_tag(each.get("language")))), None)
 

@@ -9,6 +9,7 @@ from bridge.sources.text import one_line, plain_text
 
 MAX_TAGS = 20
 _FIRST_YEAR = 1990
+_NO_LANGUAGE = frozenset({"mis", "mul", "und", "zxx"})  # ISO 639: others, several, unknown, none
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8}){0,4}")
 _FORMATS = (
     "%Y-%m-%d %H:%M:%S %z",
@@ -61,11 +62,11 @@ def plausible(moment: datetime | None, now: datetime) -> datetime | None:
 
 
 def language_tag(text: str | None) -> str | None:
-    """Return a BCP 47 tag in its usual spelling (``pt-BR``), or `None`."""
+    """Return a BCP 47 tag in its usual spelling (``pt-BR``), or `None` where that names no language."""
     tag = (text or "").strip().replace("_", "-")
-    if not _LANGUAGE.fullmatch(tag):
-        return None
     first, *rest = tag.split("-")
+    if not _LANGUAGE.fullmatch(tag) or first.lower() in _NO_LANGUAGE:
+        return None
     return "-".join([first.lower(), *map(_subtag, rest)])
 
 
