@@ -22,7 +22,7 @@ from bridge.incoming import Incoming, act_key, in_one_spelling, post_of, seen_ke
 from bridge.model import Follower, RemoteActor
 from bridge.services import Services
 from bridge.sources.html import clean_incoming
-from bridge.store import Tx, deliveries, followers, identity, inbox, interactions, posts, remote
+from bridge.store import Tx, caps, deliveries, followers, identity, inbox, interactions, posts, remote
 from bridge.store.deliveries import NewActivity
 from bridge.store.interactions import BOOST, LIKE, REPLY, NewInteraction
 
@@ -254,6 +254,8 @@ def _reply(tx: Tx, services: Services, incoming: Incoming) -> str:
         return "not a reply to us"
     if inbox.was_undone(tx, act_key(incoming.signer, parts.id)):
         return "deleted before it came"
+    if caps.replies_are_enough(tx, thread[1], incoming.signer):
+        return "not kept: the post has replies enough"
     new = NewInteraction(
         site=thread[0],
         post_pk=thread[1],

@@ -8,13 +8,13 @@ import random
 from collections import defaultdict, deque
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 from weakref import WeakValueDictionary
 
-from bridge.activitypub.keys import load_public_key
+from bridge.activitypub.keys import load_public_key, to_spki_pem
 from bridge.activitypub.parse import (
     find_self,
     is_activitypub,
@@ -319,8 +319,8 @@ def _owner_of(
     if key_id not in theirs:
         return NotThere(f"The key {key_id} does not belong to {owner}.")
     try:
-        load_public_key(theirs[key_id].pem)
+        pem = to_spki_pem(load_public_key(theirs[key_id].pem))
     except BadKey as error:
         return NotThere(f"The key {key_id} is none that is taken here: {error}")
     # Only the key asked for: what else the document lists has not said itself that it belongs there.
-    return FoundActor(actor, (theirs[key_id],))
+    return FoundActor(actor, (replace(theirs[key_id], pem=pem),))

@@ -34,7 +34,7 @@ from bridge.pump import REPORT
 from bridge.receive import LOOK_SLOTS, Receiver, Registrar
 from bridge.secondlook import SecondLooker
 from bridge.services import Services
-from bridge.store import deliveries, identity, inbox, remote, sources, subscriptions
+from bridge.store import caps, deliveries, identity, inbox, remote, sources, subscriptions
 from bridge.subscribe import Subscriber
 from bridge.timekeeper import Timekeeper
 from bridge.watchdog import Watchdog
@@ -45,6 +45,7 @@ TICK, SHORT_TICK = timedelta(seconds=0.5), timedelta(seconds=0.1)
 STANDS_STILL = 1.0  # seconds after which a changed file is taken to be written whole
 HEARTBEAT = timedelta(seconds=30)
 FORGOTTEN_BEATS = timedelta(days=1)
+BOUNDS = timedelta(minutes=1)
 HOUSEKEEPING = timedelta(hours=6)
 FETCH_SLOTS = 80 + inbox.SLOTS + LOOK_SLOTS  # requests beside deliveries: polls, keys, actors
 PAUSE_WITHOUT_STORE = 1.0  # seconds
@@ -114,6 +115,7 @@ class Worker:
             ("look at pictures again", lambda: self._looker.run(stop), TICK * 20, _minutes(10)),
             ("heartbeat", self._in_thread(self.beat), HEARTBEAT, _minutes(3)),
             ("housekeeping", self._in_thread(self._keep_house), HOUSEKEEPING, _minutes(60)),
+            ("keep within bounds", self._in_thread(self._keep_within_bounds), BOUNDS, _minutes(10)),
         ]
         for name, job, every, limit in jobs:
             self._progress.expect(name, every=every, limit=limit)
@@ -208,6 +210,14 @@ class Worker:
         for job in self._standing - jobs:
             log.warning("The job “%s” goes on", job)
         self._standing = jobs
+
+    def _keep_within_bounds(self) -> None:
+        for name in caps.CAPS:
+            with self._services.store.read() as tx:
+                excess = caps.excess(tx, name)
+            while excess > 0 and not self._stop.is_set():
+                with self._services.store.write() as tx:
+                    excess -= caps.trim(tx, name, excess) or excess
 
     def _keep_house(self) -> None:
         keep_house(self._services, self._stop)

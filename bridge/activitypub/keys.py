@@ -18,7 +18,7 @@ PrivateKey = RSAPrivateKey | Ed25519PrivateKey
 
 RSA_BITS = range(2048, 8192 + 1)
 MAX_EXPONENT_BITS = 64  # 65537 has 17; one as long as the modulus would make verifying dear
-MAX_PEM_LENGTH = 16 * 1024
+MAX_PEM_LENGTH = 16 * 1024  # as it comes; what is kept is written by us
 MAX_MULTIBASE_LENGTH = 2048  # RSA-8192 needs about 1,400; base58 takes quadratic time
 
 _ED25519_PREFIX = bytes.fromhex("ed01")  # multicodec ed25519-pub, as a varint

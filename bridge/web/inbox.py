@@ -22,7 +22,7 @@ from bridge.errors import BadKey, SignatureError
 from bridge.incoming import seen_keys
 from bridge.model import RemoteKey
 from bridge.services import Services
-from bridge.store import Tx, inbox, remote, strangers
+from bridge.store import Tx, caps, inbox, remote, strangers
 from bridge.store.inbox import NOT_NAMED, Arrival
 from bridge.web.answers import error
 from bridge.web.limits import Parties, RateLimit, client_address
@@ -176,6 +176,8 @@ def _arrival(
 
 def _store_known(services: Services, arrival: Arrival) -> Response:
     with services.store.write() as tx:
+        if inbox.waiting(tx, verified=True) >= caps.MAX_WAITING:
+            return error(503, "Too much waits here to take effect; please retry.", retry_after=300)
         inbox.store(tx, arrival, now=services.now())
     return _accepted()
 
