@@ -18,9 +18,10 @@ from bridge.store import followers as stored
 @click.group(invoke_without_command=True)
 @click.option("--site", help="Only of this site.")
 @click.option("--pending", is_flag=True, help="Only those who wait for your word.")
+@click.option("--limit", default=100, show_default=True, help="At most this many; --json shows all.")
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 @click.pass_context
-def followers(ctx: click.Context, site: str | None, pending: bool, as_json: bool) -> None:
+def followers(ctx: click.Context, site: str | None, pending: bool, limit: int, as_json: bool) -> None:
     """List followers, newest first.
 
     Where `approve_followers` is on, `bridge followers approve @user@host` lets someone in.
@@ -29,13 +30,17 @@ def followers(ctx: click.Context, site: str | None, pending: bool, as_json: bool
         return
     services = ctx.obj.open()
     with services.store.read() as tx:
-        found = stored.listing(tx, site, state=stored.PENDING if pending else None)
+        state = stored.PENDING if pending else None
+        found = stored.listing(tx, site, state=state, limit=None if as_json else limit)
+        more = stored.number(tx, site, state=state) - len(found)
     if as_json:
         print_json([dataclasses.asdict(follower) for follower in found])
         return
     now = services.now()
     rows = [(f.site, f.handle, f.state, ago(f.followed_at, now)) for f in found]
     print_table(("site", "follower", "state", "since"), rows, empty="Nobody follows yet.")
+    if more:
+        say(f"And {more:,} more: --limit {len(found) + more} shows all.")
 
 
 @followers.command()

@@ -59,7 +59,7 @@ def _gather(services: Services) -> dict[str, Any]:
                     "layout": site.layout,
                     "paused": key in services.paused,
                     "followers": followers.count(tx, key),
-                    "waiting_followers": len(followers.listing(tx, key, state=followers.PENDING)),
+                    "waiting_followers": followers.number(tx, key, state=followers.PENDING),
                     "posts": posts.count(tx, key),
                 }
                 for key, site in services.config.sites.items()

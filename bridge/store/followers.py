@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import case, delete, func, select, update
+from sqlalchemy import ColumnElement, case, delete, func, select, update
 
 from bridge.model import DropCause, Follower, RemoteActor
 from bridge.store import deliveries, schema
@@ -48,12 +48,21 @@ def find(tx: Tx, site: str, actor_id: str) -> Follower | None:
     return next(iter(_select(tx, *_is(site, actor_id))), None)
 
 
-def listing(tx: Tx, site: str | None = None, *, state: str | None = None) -> list[Follower]:
+def listing(
+    tx: Tx, site: str | None = None, *, state: str | None = None, limit: int | None = None
+) -> list[Follower]:
     """Return followers, newest first."""
-    where = [] if site is None else [_columns.site == site]
-    if state is not None:
-        where.append(_columns.state == state)
-    return _select(tx, *where)
+    return _select(tx, *_in(site, state), limit=limit)
+
+
+def number(tx: Tx, site: str | None = None, *, state: str | None = None) -> int:
+    """Return how many followers there are, without looking at who they are."""
+    return tx.scalar(select(func.count()).select_from(_table).where(*_in(site, state))) or 0
+
+
+def _in(site: str | None, state: str | None) -> list[ColumnElement[bool]]:
+    asked = ((_columns.site, site), (_columns.state, state))
+    return [column == value for column, value in asked if value is not None]
 
 
 def count(tx: Tx, site: str) -> int:
@@ -113,13 +122,14 @@ def _is(site: str, actor_id: str):  # type: ignore[no-untyped-def]
     return _columns.site == site, _columns.actor_id == actor_id
 
 
-def _select(tx: Tx, *where) -> list[Follower]:  # type: ignore[no-untyped-def]
+def _select(tx: Tx, *where, limit: int | None = None) -> list[Follower]:  # type: ignore[no-untyped-def]
     actors = schema.remote_actors
     query = (
         select(_table, func.coalesce(actors.c.handle, _columns.actor_id).label("handle"))
         .select_from(_table.outerjoin(actors, actors.c.id == _columns.actor_id))
         .where(*where)
         .order_by(_columns.followed_at.desc(), _columns.id.desc())
+        .limit(limit)
     )
     names = Follower.__slots__
     return [Follower(**{name: row._mapping[name] for name in names}) for row in tx.execute(query)]

@@ -113,7 +113,11 @@ def _indexes_of_claims() -> None:
     """A claim looks for Accepts to each host: without an index, through all that waits for it."""
     accepts = sa.text("state = 'pending' AND type = 'Accept'")
     op.create_index(
-        "ix_deliveries_accepts", "deliveries", ["host"], sqlite_where=accepts, postgresql_where=accepts
+        "ix_deliveries_accepts",
+        "deliveries",
+        ["host", "state", "type"],
+        sqlite_where=accepts,
+        postgresql_where=accepts,
     )
 
 
