@@ -12,7 +12,7 @@ from bridge.net import Client
 from bridge.publish import delete_post
 from bridge.pump import Stop, pump
 from bridge.services import Services
-from bridge.store import Tx, absences, holds
+from bridge.store import Tx, absences, aside, holds
 from bridge.store.absences import Absence
 from bridge.store.holds import NewHold
 
@@ -45,7 +45,9 @@ class PageAsker:
 
     async def run(self, stop: Stop) -> int:
         """Ask every page that is due; return how many."""
-        return await pump(self._claim, self._look, self._settle, slots=SLOTS, stop=stop)
+        return await pump(
+            self._claim, self._look, self._settle, spoiled=self._set_aside, slots=SLOTS, stop=stop
+        )
 
     def _claim(self, room: int) -> list[Absence]:
         now = self._services.now()
@@ -77,9 +79,17 @@ class PageAsker:
         return outcome.status
 
     def _settle(self, looks: Sequence[Look]) -> None:
-        with self._services.store.write() as tx:
-            for look in looks:
-                self._settle_one(tx, look)
+        aside.settle_each(
+            self._services.store,
+            looks,
+            self._settle_one,
+            due=absences.DUE,
+            key=lambda look: look.absence.pk,
+            now=self._services.now(),
+        )
+
+    def _set_aside(self, absence: Absence, error: BaseException) -> None:
+        aside.failed(self._services.store, absences.DUE, absence.pk, error, now=self._services.now())
 
     def _settle_one(self, tx: Tx, look: Look) -> None:
         now, absence = self._services.now(), look.absence

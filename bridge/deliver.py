@@ -19,7 +19,7 @@ from bridge.patience import Patience
 from bridge.pump import GRACE, TICK, Stop, pump
 from bridge.retry import decide, is_down, is_host_down
 from bridge.services import Services
-from bridge.store import Tx, deliveries, followers, inboxes, peers, remote
+from bridge.store import Tx, aside, deliveries, followers, inboxes, peers, remote
 from bridge.store.inboxes import Inbox
 from bridge.store.peers import Peer
 
@@ -197,17 +197,26 @@ class Deliverer:
 
     def _settle(self, attempts: Sequence[Attempt]) -> None:
         now = self._services.now()
+        aside.settle_all(
+            self._services.store,
+            attempts,
+            lambda tx, some: self._settle_some(tx, some, now),
+            due=deliveries.DUE,
+            key=lambda one: one.delivery.id,
+            now=now,
+        )
+
+    def _settle_some(self, tx: Tx, attempts: Sequence[Attempt], now: datetime) -> None:
         decided = [(one, self._decide(one, now)) for one in attempts if one.outcome is not None]
         interrupted = [one.delivery.id for one in attempts if one.outcome is None]
-        with self._services.store.write() as tx:
-            if interrupted:
-                deliveries.release(tx, interrupted, now=now)
-            deliveries.settle(tx, [(one.delivery, decision) for one, decision in decided], now=now)
-            _learn_all(tx, [one for one, _ in decided], now=now)
-            for one, decision in decided:
-                _report(one.delivery, decision)
-                if isinstance(decision, Drop) and decision.gone:
-                    _look_for_the_people(tx, one.delivery.inbox, now=now)
+        if interrupted:
+            deliveries.release(tx, interrupted, now=now)
+        deliveries.settle(tx, [(one.delivery, decision) for one, decision in decided], now=now)
+        _learn_all(tx, [one for one, _ in decided], now=now)
+        for one, decision in decided:
+            _report(one.delivery, decision)
+            if isinstance(decision, Drop) and decision.gone:
+                _look_for_the_people(tx, one.delivery.inbox, now=now)
 
     def _decide(self, attempt: Attempt, now: datetime) -> Decision:
         delivery, outcome = attempt.delivery, attempt.outcome

@@ -2,16 +2,17 @@
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from bridge import changes
 from bridge.addresses import take_apart
 from bridge.changes import Created, Edited, Gone, Known, Policy
 from bridge.compose import Checked, People
 from bridge.errors import NotAFeed, ShrunkenFeed, SourceError
-from bridge.model import Entry, Harvest, PostState
+from bridge.model import Entry, Harvest, PostState, Problem
 from bridge.publish import Draft, commit, delete_post, draft_created, draft_edited
 from bridge.services import Services
 from bridge.store import Tx, absences, entries, holds, posts, sources
@@ -48,10 +49,11 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What a harvest changes, rendered where it will be shown."""
+    """What a harvest changes, rendered where it will be shown; `problems`: what could not be rendered."""
 
     judged: Judged = Judged()
     drafts: tuple[Draft, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 NOTHING = Prepared()
@@ -146,11 +148,33 @@ def render(
     *,
     now: datetime,
 ) -> Prepared:
-    """Render what a harvest changes; `pictures` and `people`: see `compose_note`."""
+    """Render what a harvest changes; `pictures` and `people`: see `compose_note`.
+
+    An entry that cannot be rendered costs that entry: it is named, and tried again at the next poll.
+    """
     site, known = source.site, (pictures, people)
-    created = (draft_created(services, site, change, *known) for change in judged.created)
-    edited = (draft_edited(services, site, change, post, *known, now=now) for change, post in judged.edited)
-    return Prepared(judged, (*created, *edited))
+    to_render: list[tuple[Created | Edited, Callable[[], Draft]]] = [
+        *((change, partial(draft_created, services, site, change, *known)) for change in judged.created),
+        *(
+            (change, partial(draft_edited, services, site, change, post, *known, now=now))
+            for change, post in judged.edited
+        ),
+    ]
+    drafts: list[Draft] = []
+    problems: list[Problem] = []
+    for change, draft in to_render:
+        try:
+            drafts.append(draft())
+        except Exception as error:
+            problems.append(_not_rendered(source, change.entry, error))
+    return Prepared(judged, tuple(drafts), tuple(problems))
+
+
+def _not_rendered(source: Source, entry: Entry, error: Exception) -> Problem:
+    where = entry.guid or entry.link or f"“{entry.title}”"
+    log.error("%s: %s cannot be rendered", source.location, where, exc_info=error)
+    what = f"cannot be rendered, and is left out ({type(error).__name__}: {error}). Please report it"
+    return Problem(where, what[:300])
 
 
 def commit_prepared(tx: Tx, services: Services, source: Source, prepared: Prepared, *, now: datetime) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from bridge.lookat import tidy_pictures
 from bridge.pump import Stop
 from bridge.services import Services
-from bridge.store import Store, Tx, deliveries, inbox, inboxes, interactions, remote
+from bridge.store import Store, Tx, aside, deliveries, inbox, inboxes, interactions, remote
 
 KEEP_DELIVERIES = timedelta(days=60)
 KEEP_STRANGERS = timedelta(days=30)
@@ -25,6 +25,8 @@ def keep_house(services: Services, stop: Stop, *, step: int = STEP, breath: floa
         if stop.is_set():
             return taken
         time.sleep(breath)
+    with store.write() as tx:
+        aside.purge(tx, now=now)
     tidy_pictures(services, now=now)
     return taken
 

@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from bridge import lint
@@ -13,6 +15,7 @@ from bridge.addresses import host_of
 from bridge.changes import SHRUNK_STANDS
 from bridge.config import FeedSource, FolderSource
 from bridge.drafting import NOTHING, Prepared, commit_prepared, entries_to_look_at, judge, render
+from bridge.due import publish_due
 from bridge.errors import BridgeError, ShrunkenFeed, StoreUnavailable
 from bridge.fetch import Fetcher
 from bridge.folders import folder_of
@@ -20,13 +23,12 @@ from bridge.lookat import Viewer
 from bridge.mentions import find_people
 from bridge.model import Answered, Outcome, Problem, Unreachable
 from bridge.net import Client
-from bridge.publish import publish_now, send_edit
 from bridge.pump import Stop, pump
 from bridge.reading import Reading, read_answer, read_files
 from bridge.services import Services
 from bridge.sources.feed import parse_feed
 from bridge.sources.folder import Folder, fingerprint, read_folder, scan
-from bridge.store import edits, identity, posts, sources, subscriptions
+from bridge.store import aside, identity, sources, subscriptions
 from bridge.store.sources import Source, SourceForUpdate
 from bridge.unchanged import mark_of, may_be_asked_conditionally, names_another_hub
 from bridge.websub import Advert
@@ -105,17 +107,7 @@ class Poller:
 
     def publish_due(self) -> int:
         """Publish posts whose date has come and edits that have stood long enough; return how many."""
-        now, paused = self._services.now(), self._services.paused
-        with self._services.store.read() as tx:
-            if not posts.scheduled(tx, now=now, limit=1, but=paused) and not edits.due(tx, now=now, limit=1):
-                return 0
-        with self._services.store.write() as tx:
-            due_posts, due_edits = posts.scheduled(tx, now=now, but=paused), edits.due(tx, now=now)
-            for post in due_posts:
-                publish_now(tx, self._services, post, now=now)
-            for edit in due_edits:
-                send_edit(tx, self._services, edit, now=now)
-        return len(due_posts) + len(due_edits)
+        return publish_due(self._services)
 
     def _has_changed(self, source: Source) -> bool:
         """Say whether files changed and have stood still for one look: what is half written is not read."""
@@ -229,7 +221,10 @@ class Poller:
         prepared = await asyncio.to_thread(
             render, self._services, source, judged, views.pictures, people, now=self._services.now()
         )
-        return replace(polled, prepared=prepared, update=_with_problems(polled.update, views.problems))
+        update = _with_problems(polled.update, (*views.problems, *prepared.problems))
+        if prepared.problems:  # it is read again at the next poll, though nothing in it changes
+            update = replace(update, body_hash="", etag="", last_modified="")
+        return replace(polled, prepared=prepared, update=update)
 
     # ── a push ──
 
@@ -261,8 +256,7 @@ class Poller:
         """Publish what was found and record how each poll went; what found nothing shares a transaction."""
         quiet = [(one.source.id, one.update) for one in polled if one.is_quiet]
         if quiet:
-            with self._services.store.write() as tx:
-                sources.settle_all(tx, quiet, now=self._services.now())
+            self._settle_quiet(quiet)
         for one in polled:
             if one.is_quiet:
                 _report(one)
@@ -274,7 +268,12 @@ class Poller:
             except Exception as error:
                 log.exception("Publishing from %s failed", one.source.location)
                 failed = self._failed(one.source, f"{one.source.location}: could not be published: {error}")
-                self._settle_one(failed)
+                self._settle_quiet([(one.source.id, failed.update)])
+
+    def _settle_quiet(self, quiet: Sequence[tuple[int, SourceForUpdate]]) -> None:
+        store, now = self._services.store, self._services.now()
+        settle, key = partial(sources.settle_all, now=now), itemgetter(0)
+        aside.settle_all(store, quiet, settle, due=sources.DUE, key=key, now=now)
 
     def _settle_one(self, polled: Polled) -> None:
         now = self._services.now()

@@ -7,7 +7,7 @@ costs one slot and delays no one else. The leases of what takes long are renewed
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -56,6 +56,7 @@ async def pump(
     slots: int,
     stop: Stop,
     renew: Callable[[Sequence[Item]], object] | None = None,
+    spoiled: Callable[[Item, BaseException], object] | None = None,
     renewal: float = RENEWAL,
     patience: Patience | None = None,
     grace: float = GRACE,
@@ -63,8 +64,8 @@ async def pump(
 ) -> int:
     """Handle everything that is due, `slots` at a time; return how many once nothing is left.
 
-    `handle` turns whatever happens into a result and never raises; if it does all the same, that is logged
-    and its item is left to its lease. When `stop` is set nothing more is claimed; what is still under way
+    `handle` turns whatever happens into a result; if it raises, its item is given to `spoiled`, or that is
+    logged and the item left to its lease. When `stop` is set nothing more is claimed; what is still under way
     after `grace` seconds is cancelled, which `handle` answers with a result too, so that it can be settled
     as not done. What `claim` or `settle` raise ends the pump, once nothing is under way any more; results
     that could not be settled because the database is away are kept, and nothing is claimed until they are.
@@ -93,8 +94,8 @@ async def pump(
             idle = max(0, idle - 1)
             finished = await _finished(running)
             handled += len(finished)
-            results += _results(finished)
-            work.end(finished)
+            results += [task.result() for task in finished if not _error(task)]
+            await _spoil(work.end(finished), spoiled)
             if results and await _is_settled(settle, results, stop, pause):
                 results = []
                 work.forget()
@@ -137,15 +138,18 @@ class _UnderWay(Generic[Item, Result]):
         now = self._now()
         self.tasks |= {asyncio.ensure_future(handle(item)): _Lease(item, now, now) for item in items}
 
-    def end(self, finished: Iterable[asyncio.Task[Result]]) -> None:
-        """Note what is no longer under way; what raised is left to its lease."""
-        now = self._now()
+    def end(self, finished: Iterable[asyncio.Task[Result]]) -> list[tuple[Item, BaseException]]:
+        """Note what is no longer under way; return what raised, which is left to its lease."""
+        failed, now = [], self._now()
         for task in finished:
-            lease = self.tasks.pop(task)
+            lease, error = self.tasks.pop(task), _error(task)
             if self._patience is not None:
                 self._patience.learn(now - lease.begun)
-            if not task.cancelled() and task.exception() is None:
+            if error is None:
                 self._unsettled.append(lease)
+            else:
+                failed.append((lease.item, error))
+        return failed
 
     def room(self, slots: int) -> int:
         """Return how many more may begin."""
@@ -224,10 +228,19 @@ async def _finished(running: Collection[asyncio.Task[Result]]) -> set[asyncio.Ta
     return done
 
 
-def _results(finished: set[asyncio.Task[Result]]) -> Iterator[Result]:
-    for task in finished:
-        error = asyncio.CancelledError() if task.cancelled() else task.exception()
-        if error is None:
-            yield task.result()
-        else:
+def _error(task: asyncio.Task[Result]) -> BaseException | None:
+    return asyncio.CancelledError() if task.cancelled() else task.exception()
+
+
+async def _spoil(
+    failed: Iterable[tuple[Item, BaseException]], spoiled: Callable[[Item, BaseException], object] | None
+) -> None:
+    """Have set aside what could not be handled; whatever cannot be is due again when its lease ends."""
+    for item, error in failed:
+        if spoiled is None or isinstance(error, asyncio.CancelledError | StoreUnavailable):
             log.error("One item failed and will be due again when its lease ends", exc_info=error)
+            continue
+        try:
+            await asyncio.to_thread(spoiled, item, error)
+        except StoreUnavailable:
+            continue  # the store has logged it

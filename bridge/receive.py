@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from weakref import WeakValueDictionary
 
 from bridge.activitypub.keys import load_public_key
@@ -18,7 +19,7 @@ from bridge.incoming import Incoming
 from bridge.model import RemoteActor, RemoteKey
 from bridge.pump import Stop, pump
 from bridge.services import Services
-from bridge.store import Tx, followers, inbox, remote
+from bridge.store import Tx, aside, followers, inbox, remote
 from bridge.store.inbox import NOT_NAMED, Received
 from bridge.store.remote import CachedKey, Errand
 
@@ -131,7 +132,7 @@ class Receiver:
             return Later(received, str(error), self._services.now(), asked=False)
         except Exception as error:  # one poisoned arrival never stops the others
             log.exception("Arrival %d from %s failed unexpectedly", received.id, received.host)
-            return Failed(received, _named(error))
+            return Failed(received, aside.explained(error))
         finally:
             self._under_way.pop(received.id, None)
 
@@ -265,7 +266,7 @@ class Receiver:
             except Exception as error:
                 log.exception("Arrival %d could not take effect", verdict.received.id)
                 with self._services.store.write() as tx:
-                    self._settle_one(tx, Failed(verdict.received, _named(error)))
+                    self._settle_one(tx, Failed(verdict.received, aside.explained(error)))
 
     def _settle_one(self, tx: Tx, verdict: Verdict) -> None:
         now, received = self._services.now(), verdict.received
@@ -313,11 +314,6 @@ class Receiver:
         inbox.later(tx, received.id, why, due_at=due_at)
 
 
-def _named(error: Exception) -> str:
-    """Say in a line what went wrong."""
-    return f"{type(error).__name__}: {' '.join(str(error).partition(chr(10))[0].split())[:300]}"
-
-
 def stored_request(received: Received) -> SignedRequest:
     """Rebuild the request an arrival came with, as far as its signature covers it."""
     stored = received.request
@@ -329,6 +325,9 @@ def _signed_at(received: Received) -> datetime | None:
     return signed_at(request, parse(request))
 
 
+Look = tuple[Errand, FoundActor | NotThere | NotNow]
+
+
 class Registrar:
     """Looks again at actors who changed, moved or seem gone, for one worker process."""
 
@@ -338,9 +337,8 @@ class Registrar:
 
     async def run(self, stop: Stop) -> int:
         """Handle every errand that is due; return how many."""
-        return await pump(
-            self._claim, self._look, self._settle, renew=self._renew, slots=LOOK_SLOTS, stop=stop
-        )
+        work = (self._claim, self._look, self._settle)
+        return await pump(*work, renew=self._renew, spoiled=self._set_aside, slots=LOOK_SLOTS, stop=stop)
 
     def _claim(self, room: int) -> list[Errand]:
         with self._services.store.write() as tx:
@@ -350,22 +348,29 @@ class Registrar:
         with self._services.store.write() as tx:
             remote.renew_errands(tx, [one.actor.id for one in errands], now=self._services.now())
 
-    async def _look(self, errand: Errand) -> tuple[Errand, FoundActor | NotThere | NotNow]:
+    async def _look(self, errand: Errand) -> Look:
         """Fetch the actor at their own id."""
         try:
             return errand, await self._fetcher.actor(errand.actor.id)
         except (asyncio.CancelledError, BridgeError) as error:
             return errand, NotNow(str(error), self._services.now() + timedelta(minutes=1))
 
-    def _settle(self, looks: Sequence[tuple[Errand, FoundActor | NotThere | NotNow]]) -> None:
-        now = self._services.now()
-        with self._services.store.write() as tx:
-            for errand, found in looks:
-                self._settle_one(tx, errand, found, now=now)
+    def _settle(self, looks: Sequence[Look]) -> None:
+        store, now = self._services.store, self._services.now()
+        aside.settle_each(
+            store,
+            looks,
+            partial(self._settle_one, now=now),
+            due=remote.DUE,
+            key=lambda look: look[0].actor.id,
+            now=now,
+        )
 
-    def _settle_one(
-        self, tx: Tx, errand: Errand, found: FoundActor | NotThere | NotNow, *, now: datetime
-    ) -> None:
+    def _set_aside(self, errand: Errand, why: BaseException) -> None:
+        aside.failed(self._services.store, remote.DUE, errand.actor.id, why, now=self._services.now())
+
+    def _settle_one(self, tx: Tx, look: Look, *, now: datetime) -> None:
+        errand, found = look
         actor_id = errand.actor.id
         if isinstance(found, NotNow):
             remote.postpone(tx, actor_id, due_at=max(found.retry_at, now + timedelta(hours=1)), missed=False)

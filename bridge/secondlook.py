@@ -21,7 +21,7 @@ from bridge.pictured import shows_others
 from bridge.publish import Draft, as_news, draft_edited, plan_update
 from bridge.pump import Stop, pump
 from bridge.services import Services
-from bridge.store import Tx, edits, identity, looks, posts
+from bridge.store import Tx, aside, edits, identity, looks, posts
 from bridge.store.looks import DueLook
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,9 @@ class SecondLooker:
 
     async def run(self, stop: Stop) -> int:
         """Look at the pictures of every post that is due; return how many posts."""
-        return await pump(self._claim, self._look, self._settle, slots=SLOTS, stop=stop)
+        return await pump(
+            self._claim, self._look, self._settle, spoiled=self._set_aside, slots=SLOTS, stop=stop
+        )
 
     def _claim(self, room: int) -> list[DueLook]:
         now = self._services.now()
@@ -83,9 +85,17 @@ class SecondLooker:
         self._settle([await self._look(due)])
 
     def _settle(self, looked: Sequence[Looked]) -> None:
-        with self._services.store.write() as tx:
-            for one in looked:
-                self._settle_one(tx, one)
+        aside.settle_each(
+            self._services.store,
+            looked,
+            self._settle_one,
+            due=looks.DUE,
+            key=lambda one: one.due.known.pk,
+            now=self._services.now(),
+        )
+
+    def _set_aside(self, due: DueLook, error: BaseException) -> None:
+        aside.failed(self._services.store, looks.DUE, due.known.pk, error, now=self._services.now())
 
     def _settle_one(self, tx: Tx, looked: Looked) -> None:
         before, now = looked.due.post, self._services.now()

@@ -14,7 +14,7 @@ from bridge.net import Client
 from bridge.poll import Polled, Poller
 from bridge.pump import Stop, pump
 from bridge.services import Services
-from bridge.store import subscriptions
+from bridge.store import aside, subscriptions
 from bridge.store.subscriptions import Push, Subscription
 from bridge.websub import ASK_AGAIN_AFTER_NO, FORM, SUBSCRIBE, UNSUBSCRIBE, request_form, resolve
 
@@ -47,7 +47,15 @@ class Subscriber:
 
     async def run(self, stop: Stop) -> int:
         """Ask every hub that is due; return how many."""
-        return await pump(self._claim, self._ask, self._settle, renew=self._renew, slots=SLOTS, stop=stop)
+        return await pump(
+            self._claim,
+            self._ask,
+            self._settle,
+            renew=self._renew,
+            spoiled=self._set_aside,
+            slots=SLOTS,
+            stop=stop,
+        )
 
     async def take_pushes(self, stop: Stop) -> int:
         """Publish what hubs pushed; return how many pushes there were."""
@@ -94,12 +102,21 @@ class Subscriber:
         return callback.startswith("https:") or (port is not None and self._services.reach.opens_port(port))
 
     def _settle(self, asked: Sequence[Asked]) -> None:
-        with self._services.store.write() as tx:
-            for one in asked:
-                subscriptions.settle(tx, one.subscription, one.state, one.due_at, one.error)
+        aside.settle_each(
+            self._services.store,
+            asked,
+            lambda tx, one: subscriptions.settle(tx, one.subscription, one.state, one.due_at, one.error),
+            due=subscriptions.DUE,
+            key=lambda one: one.subscription.source_id,
+            now=self._services.now(),
+        )
         for one in asked:
             if one.error:
                 log.warning("%s: %s", one.subscription.topic, one.error)
+
+    def _set_aside(self, subscription: Subscription, error: BaseException) -> None:
+        now = self._services.now()
+        aside.failed(self._services.store, subscriptions.DUE, subscription.source_id, error, now=now)
 
     # ── pushes ──
 

@@ -180,9 +180,19 @@ class Worker:
             if silent:
                 log.warning("%d inboxes get no posts: they are no addresses to deliver to.", silent)
             subscriptions.follow_config(tx, now=now)
-            for site in services.config.sites:
-                if site not in services.paused and announce_profile(tx, services, site, now=now):
+        for site in services.config.sites.keys() - services.paused:
+            self._announce(site, now)
+
+    def _announce(self, site: str, now: datetime) -> None:
+        """Tell followers of a changed profile; one that cannot be told of is no reason not to begin."""
+        try:
+            with self._services.store.write() as tx:
+                if announce_profile(tx, self._services, site, now=now):
                     log.info("The profile of %s changed: telling its followers.", site)
+        except StoreUnavailable:
+            raise
+        except Exception:
+            log.exception("Whether the profile of %s changed cannot be told", site)
 
     async def _watch(self) -> None:
         """Look at the folders; if files changed, once more when they have had time to be written whole."""

@@ -14,10 +14,10 @@ PACKAGE = ROOT / "bridge"
 # Imports point down only: a module may use its own layer and those below it. A new module is placed here.
 LAYERS = (
     {"__main__", "cli", "config_reference", "demo", "web", "worker"},
-    {"absence", "admission", "closing", "compose", "deliver", "drafting", "effects", "fetch", "folders",
-     "holding", "housekeeping", "incoming", "lookat", "mentions", "pictured", "pins", "poll", "preview",
-     "preview_page", "profile", "publish", "reading", "receive", "secondlook", "sendagain", "stamps",
-     "subscribe"},
+    {"absence", "admission", "closing", "compose", "deliver", "drafting", "due", "effects", "fetch",
+     "folders", "holding", "housekeeping", "incoming", "lookat", "mentions", "pictured", "pins", "poll",
+     "preview", "preview_page", "profile", "publish", "reading", "receive", "secondlook", "sendagain",
+     "stamps", "subscribe"},
     {"identity", "keyring", "pump", "services", "timekeeper", "watchdog"},
     {"changes", "entrykeys", "lint", "matching"},
     {"net", "sources", "store"},

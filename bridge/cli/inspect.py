@@ -13,6 +13,7 @@ from bridge.cli.settings import Settings
 from bridge.progress import WORKER_SILENT, from_detail
 from bridge.services import Services
 from bridge.store import (
+    aside,
     deliveries,
     edits,
     followers,
@@ -80,6 +81,7 @@ def _gather(services: Services) -> dict[str, Any]:
             "delayed_arrivals": inbox.delayed(tx),
             "refused_arrivals": inbox.trouble(tx),
             "quarantined_arrivals": inbox.set_aside(tx),
+            "set_aside": [dataclasses.asdict(one) for one in aside.listing(tx)],
             "interactions": interactions.totals(tx),
             "free_bytes": shutil.disk_usage(services.config.data).free,
         }
@@ -173,6 +175,9 @@ def _print_trouble(found: dict[str, Any]) -> None:
     for hub in found["subscriptions"]:
         if hub["error"]:
             say(f"! {hub['topic']}: {hub['error']}", style="yellow")
+    for one in found["set_aside"]:
+        times = f"{one['tries']} times" if one["tries"] > 1 else "once"
+        say(f"✗ {one['what']} of row {one['key']} failed {times}: {one['reason']}", style="red")
     for peer in found["failing_servers"]:
         say(f"✗ {peer['host']} does not answer: {peer['error']} ({peer['failures']} times)", style="yellow")
     for _, kind, host, why in found["quarantined_arrivals"][:3]:

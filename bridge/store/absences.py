@@ -2,16 +2,20 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func, select, update
+from sqlalchemy.engine import Row
 
 from bridge.model import Post, PostState
-from bridge.store import schema
+from bridge.store import aside, schema
 from bridge.store.engine import Tx
 from bridge.store.leases import put_off
 
 _table = schema.posts
 _columns = _table.c
+
+DUE = _columns.check_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +37,8 @@ def notice(tx: Tx, pk: int, *, now: datetime) -> None:
 
 def claim_due(tx: Tx, limit: int, *, until: datetime, now: datetime) -> list[Absence]:
     """Return pages that are due to be asked, and do not return them again before `until`."""
-    return [
-        Absence(
-            row.pk,
-            Post(**{n: row._mapping[n] for n in Post.__slots__} | {"state": PostState(row.state)}),
-            row.source_id,
-            row.missing_since,
-            row.misses,
-        )
-        for row in put_off(tx, _columns.check_at, limit, until=until, now=now)
-    ]
+    rows = put_off(tx, _columns.check_at, limit, until=until, now=now)
+    return aside.claimed(tx, rows, _columns.check_at, _absence, now=now)
 
 
 def look_again(tx: Tx, pk: int, *, due_at: datetime | None, missed: bool) -> None:
@@ -55,3 +51,10 @@ def deleted_lately(tx: Tx, source_id: int, *, since: datetime) -> int:
     """Return how many posts of a source were deleted since then."""
     gone = (_columns.source_id == source_id, _columns.deleted_at >= since)
     return tx.scalar(select(func.count()).where(*gone)) or 0
+
+
+def _absence(row: Row[Any]) -> Absence:
+    post = Post(**{n: row._mapping[n] for n in Post.__slots__} | {"state": PostState(row.state)})
+    if row.missing_since is None:
+        raise ValueError("missing_since is missing")
+    return Absence(row.pk, post, row.source_id, row.missing_since, row.misses)

@@ -28,7 +28,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from bridge.model import Decision, Delivered, Delivery, DeliveryState, Drop, DropCause, Retry
-from bridge.store import deaths, leases, schema, truth
+from bridge.store import aside, deaths, leases, schema, truth
 from bridge.store.engine import Tx, tx_holder
 from bridge.store.upsert import insert_into
 
@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 _table = schema.deliveries
 _columns = _table.c
+DUE = _columns.due_at
 
 # Written into the statements, not bound: a plan that was made for any value uses no partial index.
 _PENDING: ColumnElement[str] = literal_column("'pending'")
@@ -43,6 +44,9 @@ _ACCEPT: ColumnElement[str] = literal_column("'Accept'")
 _pending = _columns.state == _PENDING
 
 PINNING = ("Add", "Remove")
+
+_STATES = frozenset(DeliveryState)
+
 FAST, SLOW, SUSPECT = "fast", "slow", deaths.SUSPECT
 """Lanes: hosts that answer; hosts that lately did not; deliveries that workers died with."""
 
@@ -271,10 +275,12 @@ def claim(
     }
     times = {"moment": now, "until": now + leases.LEASE}
     deaths.bury(tx, now=now)
-    rows = tx.execute(_claim(), {**asked, **times, "most_per_host": per_host}).all()
+    found = tx.execute(_claim(), {**asked, **times, "most_per_host": per_host}).all()
+    rows = aside.claimed(tx, found, _columns.due_at, lambda row: row, now=now)
     harmless = _set_aside(tx, rows, lane, now=now)
     bodies = _bodies(tx, {row.activity_pk for row in harmless})
-    return [_delivery(row, bodies[row.activity_pk]) for row in harmless]
+    read = lambda row: _delivery(row, bodies[row.activity_pk])  # noqa: E731
+    return aside.claimed(tx, harmless, _columns.due_at, read, now=now)
 
 
 def _set_aside(tx: Tx, rows: Sequence[Row[Any]], lane: str, *, now: datetime) -> list[Row[Any]]:
@@ -461,7 +467,7 @@ def drop_inbox(tx: Tx, site: str, inbox: str, reason: str, *, now: datetime) -> 
 def counts(tx: Tx) -> dict[DeliveryState, int]:
     """Return state → number of deliveries."""
     rows = tx.execute(select(_columns.state, func.count()).group_by(_columns.state))
-    return {DeliveryState(state): number for state, number in rows}
+    return {DeliveryState(state): number for state, number in rows if state in _STATES}
 
 
 def quarantined(tx: Tx, *, limit: int = 3) -> list[DeliveryReport]:
@@ -490,10 +496,14 @@ def report(
 def _reports(tx: Tx, where: Sequence[ColumnElement[bool]], limit: int) -> list[DeliveryReport]:
     query = select(_table).where(*where).order_by(_columns.id.desc()).limit(limit)
     names = DeliveryReport.__slots__
-    return [
-        DeliveryReport(**{n: row._mapping[n] for n in names} | {"state": DeliveryState(row.state)})
-        for row in tx.execute(query)
-    ]
+    rows = tx.execute(query)
+    return aside.legible(
+        rows,
+        _table,
+        lambda row: DeliveryReport(
+            **{n: row._mapping[n] for n in names} | {"state": DeliveryState(row.state)}
+        ),
+    )
 
 
 def summary(tx: Tx, *, limit: int = 20) -> list[tuple[str, str, str, datetime, dict[DeliveryState, int]]]:
@@ -509,7 +519,8 @@ def summary(tx: Tx, *, limit: int = 20) -> list[tuple[str, str, str, datetime, d
     )
     found: dict[int, tuple[str, str, str, datetime, dict[DeliveryState, int]]] = {}
     for pk, site, kind, uri, created_at, state, number in tx.execute(query):
-        found.setdefault(pk, (site, kind, uri, created_at, {}))[4][DeliveryState(state)] = number
+        if state in _STATES:
+            found.setdefault(pk, (site, kind, uri, created_at, {}))[4][DeliveryState(state)] = number
     return list(found.values())
 
 
@@ -600,7 +611,7 @@ def _filters(
 def _bodies(tx: Tx, pks: Collection[int]) -> dict[int, bytes]:
     columns = schema.activities.c
     rows = tx.execute(select(columns.pk, columns.body).where(columns.pk.in_(pks)))
-    return {row.pk: row.body for row in rows}
+    return dict(aside.legible(rows, schema.activities, lambda row: (row.pk, row.body)))
 
 
 def _delivery(row: Row[Any], body: bytes) -> Delivery:

@@ -7,14 +7,16 @@ from typing import Any
 
 import orjson
 from sqlalchemy import func, select, update
-from sqlalchemy.engine import RowMapping
+from sqlalchemy.engine import Row
 
 from bridge.model import Post, PostState
-from bridge.store import schema
+from bridge.store import aside, schema
 from bridge.store.engine import Tx
 
 _table = schema.posts
 _columns = _table.c
+
+DUE = _columns.edit_due_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,12 @@ def plan(tx: Tx, pk: int, due_at: datetime | None) -> None:
 def due(tx: Tx, *, now: datetime, limit: int = 50) -> list[DueEdit]:
     """Return the edits whose time has come."""
     query = select(_table).where(_columns.edit_due_at <= now).order_by(_columns.edit_due_at).limit(limit)
-    return [_due_edit(row._mapping) for row in tx.execute(query)]
+    return aside.claimed(tx, tx.execute(query).all(), _columns.edit_due_at, _due_edit, now=now)
+
+
+def any_due(tx: Tx, *, now: datetime) -> bool:
+    """Say whether any edit's time has come."""
+    return tx.execute(select(_columns.pk).where(_columns.edit_due_at <= now).limit(1)).first() is not None
 
 
 def waiting(tx: Tx) -> int:
@@ -81,6 +88,7 @@ def sent(tx: Tx, pk: int, *, now: datetime) -> None:
     tx.execute(update(_table).where(_columns.pk == pk).values(values))
 
 
-def _due_edit(row: RowMapping) -> DueEdit:
+def _due_edit(found: Row[Any]) -> DueEdit:
+    row = found._mapping
     values = {name: row[name] for name in Post.__slots__} | {"state": PostState(row["state"])}
     return DueEdit(row["pk"], Post(**values), row["sent_hash"] != row["text_hash"])

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, case, delete, func, select, update
 
 from bridge.model import DropCause, Follower, RemoteActor
-from bridge.store import deliveries, schema
+from bridge.store import aside, deliveries, schema
 from bridge.store.engine import Tx
 from bridge.store.upsert import insert_into
 
@@ -132,4 +132,5 @@ def _select(tx: Tx, *where, limit: int | None = None) -> list[Follower]:  # type
         .limit(limit)
     )
     names = Follower.__slots__
-    return [Follower(**{name: row._mapping[name] for name in names}) for row in tx.execute(query)]
+    rows = tx.execute(query)
+    return aside.legible(rows, _table, lambda row: Follower(**{name: row._mapping[name] for name in names}))

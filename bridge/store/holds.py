@@ -1,14 +1,14 @@
 """Holds: changes kept back until the owner says yes or no."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.engine import RowMapping
+from sqlalchemy.engine import Row, RowMapping
 
-from bridge.store import schema
+from bridge.store import aside, schema
 from bridge.store.engine import Tx
 
 _table = schema.holds
@@ -90,7 +90,7 @@ def waiting(tx: Tx, site: str | None = None) -> list[Hold]:
     query = select(_table).where(_columns.decided_at.is_(None)).order_by(_columns.id)
     if site is not None:
         query = query.where(_columns.site == site)
-    return [_hold(row._mapping) for row in tx.execute(query)]
+    return _holds(tx.execute(query))
 
 
 def groups(tx: Tx, site: str | None = None) -> list[Group]:
@@ -117,7 +117,7 @@ def of_group(tx: Tx, hold_id: int) -> list[Hold]:
         return []
     same = (_columns[name] == one._mapping[name] for name in like)
     query = select(_table).where(*same, _columns.decided_at.is_(None)).order_by(_columns.id)
-    return [_hold(row._mapping) for row in tx.execute(query)]
+    return _holds(tx.execute(query))
 
 
 def by_id(tx: Tx, hold_id: int) -> Hold | None:
@@ -148,6 +148,10 @@ def decide(tx: Tx, hold_id: int, decision: str, *, now: datetime) -> None:
     """Record the owner's word."""
     values = {"decided_at": now, "decision": decision}
     tx.execute(update(_table).where(_columns.id == hold_id).values(values))
+
+
+def _holds(rows: Iterable[Row[Any]]) -> list[Hold]:
+    return aside.legible(rows, _table, lambda row: _hold(row._mapping))
 
 
 def _hold(row: RowMapping) -> Hold:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Integer, Text, cast, delete, func, or_, select, update
 
-from bridge.store import schema
+from bridge.store import aside, schema
 from bridge.store.engine import Tx
 from bridge.store.upsert import insert_into, insert_new, upsert
 
@@ -66,7 +66,8 @@ def set_meta(tx: Tx, key: str, value: str) -> None:
 
 def revision(tx: Tx) -> int:
     """Return a number that grows whenever something public changes."""
-    return int(get_meta(tx, "revision") or 0)
+    told = get_meta(tx, "revision") or ""
+    return int(told) if told.isdecimal() else 0
 
 
 def touch(tx: Tx) -> None:
@@ -223,7 +224,8 @@ def workers(tx: Tx) -> list[Beat]:
     columns = schema.heartbeats.c
     ours = or_(columns.role == WORKER, columns.role.startswith(f"{WORKER} "))
     query = select(columns.role, columns.beat_at, columns.detail).where(ours)
-    return [Beat(*row) for row in tx.execute(query.order_by(columns.beat_at.desc()))]
+    rows = tx.execute(query.order_by(columns.beat_at.desc()))
+    return aside.legible(rows, schema.heartbeats, lambda row: Beat(**row._mapping))
 
 
 def forget_beats(tx: Tx, *, before: datetime) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, delete, func, select, update
 
-from bridge.store import leases, schema, strangers
+from bridge.store import aside, leases, schema, strangers
 from bridge.store.engine import Tx
 from bridge.store.upsert import insert_new, upsert
 
@@ -107,7 +107,8 @@ def claim_due(tx: Tx, limit: int, *, now: datetime, under_way: Collection[Receiv
     room = min(limit - len(rows), others)
     rows += strangers.claim(tx, room, first=False, busy=busy, also=_COUNTED, now=now)
     names = Received.__slots__
-    found = [Received(**{name: row._mapping[name] for name in names}) for row in rows]
+    read = lambda row: Received(**{name: row._mapping[name] for name in names})  # noqa: E731
+    found = aside.claimed(tx, rows, _columns.due_at, read, now=now)
     return sorted(found, key=lambda received: received.id)
 
 

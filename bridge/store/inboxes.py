@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import delete, exists, func, or_, select, union, update
 
-from bridge.store import schema
+from bridge.store import aside, schema
 from bridge.store.engine import Tx
 from bridge.store.upsert import insert_new, upsert
 
@@ -45,13 +45,13 @@ _WATCHED = [_columns[name] for name in Inbox.__slots__]
 def known(tx: Tx, inboxes: Iterable[str]) -> Mapping[str, Inbox]:
     """Return inbox → what we watch of it, for those that are watched."""
     rows = tx.execute(select(*_WATCHED).where(_columns.inbox.in_(set(inboxes))))
-    return {row.inbox: Inbox(*row) for row in rows}
+    return {one.inbox: one for one in aside.legible(rows, _table, lambda row: Inbox(**row._mapping))}
 
 
 def failing(tx: Tx) -> list[Inbox]:
     """Return the inboxes that are left alone for a while, longest first."""
     query = select(*_WATCHED).where(_columns.open_until.is_not(None)).order_by(_columns.failing_since)
-    return [Inbox(*row) for row in tx.execute(query)]
+    return aside.legible(tx.execute(query), _table, lambda row: Inbox(**row._mapping))
 
 
 def save(tx: Tx, inbox: Inbox, *, now: datetime) -> None:
@@ -115,7 +115,7 @@ def all_fail(tx: Tx, host: str, *, at_least: int) -> bool:
 def failing_on(tx: Tx, host: str) -> list[Inbox]:
     """Return the inboxes of a host that fail."""
     rows = tx.execute(select(*_WATCHED).where(_columns.host == host, _columns.failures > 0))
-    return [Inbox(*row) for row in rows]
+    return aside.legible(rows, _table, lambda row: Inbox(**row._mapping))
 
 
 def purge(tx: Tx, *, before: datetime, after: str = "", limit: int = 500) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from bridge.model import Entry, Post, PostState
-from bridge.store import schema
+from bridge.store import aside, schema
 from bridge.store.engine import Tx
 from bridge.store.entries import from_stored
 from bridge.store.leases import put_off
@@ -15,6 +15,8 @@ from bridge.store.posts import KnownPost
 
 _table = schema.posts
 _columns = _table.c
+
+DUE = _columns.look_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ def any_due(tx: Tx, *, now: datetime) -> bool:
 def claim_due(tx: Tx, limit: int, *, until: datetime, now: datetime) -> list[DueLook]:
     """Return posts whose pictures are to be looked at, and do not return them again before `until`."""
     rows = put_off(tx, _columns.look_at, limit, until=until, now=now)
-    return [_due_look(dict(row._mapping)) for row in rows]
+    return aside.claimed(tx, rows, _columns.look_at, lambda row: _due_look(dict(row._mapping)), now=now)
 
 
 def now_at(tx: Tx, pk: int, *, until: datetime) -> DueLook:

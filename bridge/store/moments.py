@@ -10,7 +10,7 @@ from bridge.store import schema
 from bridge.store.engine import Tx
 
 FACTS: Mapping[str, frozenset[str]] = {
-    "sites": frozenset({"created_at", "updated_at"}),
+    "sites": frozenset({"created_at", "updated_at", "closed_at"}),
     "keys": frozenset({"created_at"}),
     "sources": frozenset({"baseline_at"}),
     "posts": frozenset({"published_at", "updated_at", "deleted_at", "first_seen_at", "last_seen_at"}),
@@ -18,6 +18,7 @@ FACTS: Mapping[str, frozenset[str]] = {
     "holds": frozenset({"held_at", "decided_at"}),
     "followers": frozenset({"followed_at"}),
     "interactions": frozenset({"published_at", "received_at"}),
+    "undone": frozenset({"signed_at"}),
 }
 """Table → moments that stay when the clock is set: others were told them, or nothing falls due by them.
 

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.engine import RowMapping
+from sqlalchemy.engine import Row
 
 from bridge.model import Scheme
-from bridge.store import schema
+from bridge.store import aside, schema
 from bridge.store.engine import Tx
 from bridge.store.upsert import upsert
 
@@ -35,13 +35,13 @@ class Peer:
 def known(tx: Tx, hosts: Iterable[str]) -> Mapping[str, Peer]:
     """Return host → peer for those hosts we know anything about."""
     rows = tx.execute(select(_table).where(_columns.host.in_(set(hosts))))
-    return {row.host: _peer(row._mapping) for row in rows}
+    return {peer.host: peer for peer in aside.legible(rows, _table, _peer)}
 
 
 def failing(tx: Tx) -> list[Peer]:
     """Return the peers that do not answer, longest first."""
     query = select(_table).where(_columns.failures > 0).order_by(_columns.failing_since)
-    return [_peer(row._mapping) for row in tx.execute(query)]
+    return aside.legible(tx.execute(query), _table, _peer)
 
 
 def save(tx: Tx, peer: Peer) -> None:
@@ -50,7 +50,8 @@ def save(tx: Tx, peer: Peer) -> None:
     upsert(tx, _table, {"host": peer.host}, values)
 
 
-def _peer(stored: RowMapping) -> Peer:
+def _peer(row: Row[Any]) -> Peer:
+    stored = row._mapping
     values: dict[str, Any] = {name: stored[name] for name in Peer.__slots__}
     scheme = values.pop("scheme")
     return Peer(**values, scheme=Scheme(scheme) if scheme else None)

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import String, cast, delete, select
+from sqlalchemy.engine import Row
 
-from bridge.store import schema
+from bridge.store import aside, schema
 from bridge.store.engine import Tx
 from bridge.store.upsert import upsert
 
@@ -41,13 +42,16 @@ class Viewed:
 def known(tx: Tx, urls: Collection[str]) -> list[Viewed]:
     """Return what is known of some pictures, however long ago it was seen."""
     whole = {schema.fold(url, schema.Name.most): url for url in urls}  # a long one is stored folded
-    wanted, found = sorted(whole), []
+    wanted, found = sorted(whole), list[Viewed]()
     for start in range(0, len(wanted), _CHUNK):
         query = select(_table).where(_columns.url.in_(wanted[start : start + _CHUNK]))
-        for row in tx.execute(query):
-            values: dict[str, Any] = {field.name: row._mapping[field.name] for field in fields(Viewed)}
-            found.append(Viewed(**values | {"url": whole[row.url]}))
+        found += aside.legible(tx.execute(query), _table, lambda row: _viewed(row, whole[row.url]))
     return found
+
+
+def _viewed(row: Row[Any], url: str) -> Viewed:
+    values: dict[str, Any] = {field.name: row._mapping[field.name] for field in fields(Viewed)}
+    return Viewed(**values | {"url": url})
 
 
 def save(tx: Tx, seen: Iterable[Viewed], *, now: datetime) -> None:

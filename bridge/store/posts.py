@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Text, func, or_, select, type_coerce, update
-from sqlalchemy.engine import RowMapping
+from sqlalchemy.engine import Row, RowMapping
 
 from bridge.model import Entry, Post, PostState
-from bridge.store import schema
+from bridge.store import aside, schema
 from bridge.store.engine import Tx
 from bridge.store.entries import from_stored
 from bridge.store.upsert import insert_into, insert_new
@@ -17,6 +17,8 @@ from bridge.store.upsert import insert_into, insert_new
 _table = schema.posts
 _columns = _table.c
 _keys = schema.entry_keys.c
+
+DUE = _columns.published_at  # of one that is scheduled
 
 _PUBLIC = [state for state in PostState if state.is_public]
 _CHUNK = 500  # keys a query asks for at once
@@ -69,7 +71,8 @@ def known(tx: Tx, site: str, keys: Iterable[str]) -> dict[str, KnownPost]:
             .join(_table, _columns.pk == _keys.post_pk)
             .where(_keys.site == site, _keys.key.in_(chunk))
         )
-        found |= {whole[row.key]: _known(row._mapping) for row in tx.execute(query)}
+        rows = tx.execute(query)
+        found |= dict(aside.legible(rows, _table, lambda row: (whole[row.key], _known(row._mapping))))
     return found
 
 
@@ -129,7 +132,8 @@ def by_row(tx: Tx, pk: int) -> KnownPost:
 def of_source(tx: Tx, source_id: int) -> list[KnownPost]:
     """Return the posts of a source that are not yet deleted."""
     alive = (_columns.source_id == source_id, _columns.deleted_at.is_(None))
-    return [_known(row._mapping) for row in tx.execute(select(*_KNOWN).where(*alive))]
+    rows = tx.execute(select(*_KNOWN).where(*alive))
+    return aside.legible(rows, _table, lambda row: _known(row._mapping))
 
 
 def entry_of(tx: Tx, post: Post) -> Entry:
@@ -141,7 +145,7 @@ def entry_of(tx: Tx, post: Post) -> Entry:
 def stored_entries(tx: Tx, source_id: int) -> list[tuple[PostState, Mapping[str, Any]]]:
     """Return (state, entry as last found) of every post of a source."""
     rows = tx.execute(select(_columns.state, _columns.entry).where(_columns.source_id == source_id))
-    return [(PostState(row.state), row.entry) for row in rows]
+    return aside.legible(rows, _table, lambda row: (PostState(row.state), row.entry))
 
 
 def revise(
@@ -240,7 +244,7 @@ def anywhere(tx: Tx, post_id: str) -> Post | None:
 def newest(tx: Tx, site: str, *, limit: int, offset: int = 0) -> list[Post]:
     """Return a site's public posts, newest first."""
     query = _public(select(_table), site).order_by(_columns.published_at.desc(), _columns.pk.desc())
-    return [_post(row._mapping) for row in tx.execute(query.limit(limit).offset(offset))]
+    return _posts(tx.execute(query.limit(limit).offset(offset)))
 
 
 def count(tx: Tx, site: str | None = None) -> int:
@@ -254,10 +258,10 @@ def scheduled(tx: Tx, *, now: datetime, limit: int = 20, but: Collection[str] = 
     `but`: not of these sites.
     """
     due = (_columns.state == PostState.SCHEDULED, _columns.published_at <= now, _columns.check_at.is_(None))
-    query = select(_table).where(*due).order_by(_columns.published_at).limit(limit)
-    if but:
-        query = query.where(_columns.site.not_in(but))
-    return [_post(row._mapping) for row in tx.execute(query)]
+    resting = [int(key) for key in aside.resting(tx, DUE, now=now)]
+    query = select(_table).where(*due, _columns.pk.not_in(resting), _columns.site.not_in(but))
+    query = query.order_by(_columns.published_at).limit(limit)
+    return _posts(tx.execute(query))
 
 
 def schedule(tx: Tx, pk: int, at: datetime) -> None:
@@ -269,7 +273,8 @@ def schedule(tx: Tx, pk: int, at: datetime) -> None:
 def written_at(tx: Tx, pks: Iterable[int]) -> dict[int, datetime | None]:
     """Return the date that each post's entry had when it was last read."""
     query = select(_columns.pk, _columns.entry).where(_columns.pk.in_(list(pks)))
-    return {row.pk: from_stored(row.entry).published_at for row in tx.execute(query)}
+    rows = tx.execute(query)
+    return dict(aside.legible(rows, _table, lambda row: (row.pk, from_stored(row.entry).published_at)))
 
 
 def to_come(tx: Tx) -> tuple[int, datetime | None]:
@@ -281,7 +286,7 @@ def to_come(tx: Tx) -> tuple[int, datetime | None]:
 
 def featured(tx: Tx, site: str, *, limit: int) -> list[Post]:
     """Return the posts on top of a profile: those the owner pinned, then the newest; no unlisted ones."""
-    return [_post(row._mapping) for row in tx.execute(_on_top(select(_table), site, limit))]
+    return _posts(tx.execute(_on_top(select(_table), site, limit)))
 
 
 def pins(tx: Tx, site: str, *, limit: int) -> dict[str, bool]:
@@ -318,7 +323,7 @@ def by_name(tx: Tx, text: str) -> list[Post]:
     if not found:
         return by_page(tx, text)
     rows = tx.execute(select(_table).where(_columns.pk.in_(found)))
-    return [_post(row._mapping) for row in rows]
+    return _posts(rows)
 
 
 def is_called(tx: Tx, post: Post, names: Sequence[str]) -> bool:
@@ -335,7 +340,7 @@ def by_page(tx: Tx, text: str) -> list[Post]:
     in_name = (_columns.page_url, _columns.identity)
     match = or_(_columns.id == text, *(column.contains(text, autoescape=True) for column in in_name))
     query = select(_table).where(match).order_by(_columns.published_at.desc()).limit(10)
-    return [_post(row._mapping) for row in tx.execute(query)]
+    return _posts(tx.execute(query))
 
 
 def is_public(state: ColumnElement[str]) -> ColumnElement[bool]:
@@ -346,6 +351,10 @@ def is_public(state: ColumnElement[str]) -> ColumnElement[bool]:
 def _public(query: Select[Any], site: str | None) -> Select[Any]:
     query = query.where(is_public(_columns.state))
     return query if site is None else query.where(_columns.site == site)
+
+
+def _posts(rows: Iterable[Row[Any]]) -> list[Post]:
+    return aside.legible(rows, _table, lambda row: _post(row._mapping))
 
 
 def _known(row: RowMapping) -> KnownPost:

@@ -6,15 +6,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, case, delete, exists, or_, select, update
-from sqlalchemy.engine import RowMapping
+from sqlalchemy.engine import Row, RowMapping
 
 from bridge.model import RemoteActor, RemoteKey
-from bridge.store import faded, interactions, leases, schema
+from bridge.store import aside, faded, interactions, leases, schema
 from bridge.store.engine import Tx
 from bridge.store.upsert import upsert
 
 _actors = schema.remote_actors.c
 _keys = schema.remote_keys.c
+
+DUE = _actors.due_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ class Errand:
 def actor(tx: Tx, actor_id: str) -> tuple[RemoteActor, datetime] | None:
     """Return an actor as last seen, and when that was."""
     row = tx.execute(select(schema.remote_actors).where(_actors.id == actor_id)).first()
-    return (_actor(row._mapping), row.fetched_at) if row else None
+    known = aside.legible([row] if row else [], schema.remote_actors, _actor_and_when)
+    return known[0] if known else None  # one that cannot be read is fetched again
 
 
 def save_actor(tx: Tx, seen: RemoteActor, host: str, *, now: datetime) -> None:
@@ -80,7 +83,11 @@ def suspect(tx: Tx, actor_id: str, *, pause: timedelta, now: datetime) -> None:
 def claim_errands(tx: Tx, limit: int, *, now: datetime) -> list[Errand]:
     """Lease the looks that are due."""
     rows = leases.claim(tx, schema.remote_actors, now=now, limit=limit)
-    return [Errand(_actor(r._mapping), r.why_due or "changed", r.misses) for r in rows]
+    return aside.claimed(tx, rows, _actors.due_at, _errand, now=now)
+
+
+def _errand(row: Row[Any]) -> Errand:
+    return Errand(_actor(row._mapping), row.why_due or "changed", row.misses)
 
 
 def renew_errands(tx: Tx, actor_ids: Collection[str], *, now: datetime) -> int:
@@ -109,7 +116,8 @@ def forget_actor(tx: Tx, actor_id: str) -> None:
 def key(tx: Tx, key_id: str) -> CachedKey | None:
     """Return what is known of a key id."""
     row = tx.execute(select(schema.remote_keys).where(_keys.id == key_id)).first()
-    return CachedKey(*row) if row else None
+    known = aside.legible([row] if row else [], schema.remote_keys, lambda row: CachedKey(**row._mapping))
+    return known[0] if known else None  # one that cannot be read is fetched again
 
 
 def save_key(tx: Tx, found: RemoteKey, *, now: datetime, fresh_for: timedelta) -> None:
@@ -192,6 +200,10 @@ def _is_needed(actor_id: ColumnElement[Any]) -> ColumnElement[bool]:
     speaks = exists().where(said.actor_id == actor_id, said.kind.in_(interactions.KEPT))
     waits = exists().where(schema.inbox.c.actor_id == actor_id, schema.inbox.c.state == "pending")
     return or_(follows, speaks, waits)
+
+
+def _actor_and_when(row: Row[Any]) -> tuple[RemoteActor, datetime]:
+    return _actor(row._mapping), row.fetched_at
 
 
 def _actor(row: RowMapping) -> RemoteActor:

@@ -1,6 +1,7 @@
 """Every table, once. What is due, for whom and why is data: nothing else in the program remembers it."""
 
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,7 +39,39 @@ STRANGERS = text("state = 'pending' AND verified = 0")
 """And of the index in which strangers wait."""
 
 
-class Moment(TypeDecorator[datetime]):
+class Unreadable:
+    """What stands for a stored value that its column cannot hold: text in a date, JSON that is none."""
+
+    def __init__(self, stored: object) -> None:
+        self._stored = stored
+
+    def __repr__(self) -> str:
+        return repr(self._stored)
+
+
+class _Lenient:
+    """A type whose values are read one by one: what is wrong with one of them is no error for all rows."""
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        inner = super().result_processor(dialect, coltype)  # type: ignore[misc]
+
+        def read(value: Any) -> Any:
+            try:
+                return inner(value) if inner else value
+            except (ValueError, TypeError, AttributeError, OverflowError):
+                return Unreadable(value)
+
+        return read
+
+
+class Bytes(_Lenient, TypeDecorator[bytes]):
+    """Bytes as they came or are sent."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+
+class Moment(_Lenient, TypeDecorator[datetime]):
     """An aware UTC datetime on both databases (SQLite has no zones)."""
 
     impl = DateTime(timezone=True)
@@ -55,7 +88,7 @@ class Moment(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-class Json(TypeDecorator[Any]):
+class Json(_Lenient, TypeDecorator[Any]):
     """Plain data as JSON text, the same bytes on both databases."""
 
     impl = Text
@@ -279,7 +312,7 @@ pushes = Table(
     Column("id", RowId, primary_key=True),
     Column("source_id", ForeignKey("sources.id"), nullable=False),
     Column("content_type", Text),
-    Column("body", LargeBinary, nullable=False),
+    Column("body", Bytes, nullable=False),
     Column("received_at", Moment, nullable=False),
 )
 
@@ -310,7 +343,7 @@ activities = Table(
     Column("type", String, nullable=False),
     Column("object_uri", Folded(512), nullable=False),  # as in its deliveries
     Column("post_pk", ForeignKey("posts.pk"), index=True),
-    Column("body", LargeBinary, nullable=False),  # exact bytes; signed when sent
+    Column("body", Bytes, nullable=False),  # exact bytes; signed when sent
     Column("created_at", Moment, nullable=False),
     Index("ix_activities_uri", "uri"),
     Index("ix_activities_object", "object_uri"),
@@ -449,7 +482,7 @@ inbox = Table(
     Column("party", String, nullable=False, server_default=""),  # keyed hash of who shares one share
     Column("place", Integer, nullable=False, server_default=text("0")),  # how many of its party came before
     Column("request", Json, nullable=False),  # method, target, headers: what the signature covers
-    Column("body", LargeBinary, nullable=False),
+    Column("body", Bytes, nullable=False),
     Column("state", String, nullable=False, server_default="pending"),  # pending, done, refused, quarantined
     Column("due_at", Moment, nullable=False),
     Column("leased", Boolean, nullable=False, server_default=false()),
@@ -531,6 +564,17 @@ ignored = Table(
     metadata,
     Column("type", String, primary_key=True),
     Column("count", Integer, nullable=False),
+    Column("last_at", Moment, nullable=False),
+)
+
+set_aside = Table(
+    "set_aside",
+    metadata,
+    Column("what", String, primary_key=True),  # table and column that made it due: deliveries.due_at
+    Column("key", Text, primary_key=True),  # of the row
+    Column("tries", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("first_at", Moment, nullable=False),
     Column("last_at", Moment, nullable=False),
 )
 

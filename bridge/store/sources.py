@@ -9,7 +9,7 @@ from sqlalchemy import BindParameter, ColumnElement, Update, bindparam, case, fu
 from sqlalchemy.engine import Row
 
 from bridge.model import Problem
-from bridge.store import leases, schema
+from bridge.store import aside, leases, schema
 from bridge.store.engine import Tx, tx_holder
 from bridge.store.upsert import insert_new
 
@@ -18,6 +18,8 @@ AHEAD = timedelta(hours=1)
 
 _table = schema.sources
 _columns = _table.c
+
+DUE = _columns.due_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def retire(tx: Tx, site: str) -> None:
 def all_sources(tx: Tx) -> list[Source]:
     """Return every source of the config, by site and name."""
     query = select(_table).where(_columns.active).order_by(_columns.site, _columns.name)
-    return [from_row(row) for row in tx.execute(query)]
+    return aside.legible(tx.execute(query), _table, from_row)
 
 
 def others(tx: Tx, source_id: int) -> set[int]:
@@ -113,7 +115,7 @@ def others(tx: Tx, source_id: int) -> set[int]:
 def claim_due(tx: Tx, limit: int, *, now: datetime) -> list[Source]:
     """Lease sources whose time has come."""
     rows = leases.claim(tx, _table, _columns.active, now=now, limit=limit)
-    return [from_row(row) for row in rows]
+    return aside.claimed(tx, rows, _columns.due_at, from_row, now=now)
 
 
 def make_due(tx: Tx, ids: Sequence[int] | None = None, *, now: datetime) -> int:

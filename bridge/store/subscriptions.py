@@ -9,12 +9,14 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.engine import Row
 
-from bridge.store import leases, schema, sources
+from bridge.store import aside, leases, schema, sources
 from bridge.store.engine import Tx, tx_holder
 from bridge.store.sources import Source
 
 _table = schema.subscriptions
 _columns = _table.c
+
+DUE = _columns.due_at
 _pushes = schema.pushes
 _sources = schema.sources
 
@@ -93,7 +95,7 @@ def follow_config(tx: Tx, *, now: datetime) -> None:
 def claim_due(tx: Tx, limit: int, *, now: datetime) -> list[Subscription]:
     """Lease subscriptions whose hub is to be asked."""
     rows = leases.claim(tx, _table, _columns.state != LEFT, now=now, limit=limit)
-    return [_subscription(row) for row in rows]
+    return aside.claimed(tx, rows, _columns.due_at, _subscription, now=now)
 
 
 def renew(tx: Tx, source_ids: Collection[int], *, now: datetime) -> int:
@@ -120,7 +122,7 @@ def settle(tx: Tx, asked: Subscription, state: str, due_at: datetime, error: str
 def by_token(tx: Tx, token: str) -> Subscription | None:
     """Return the subscription whose callback ends in `token`."""
     row = tx.execute(select(_table).where(_columns.token == token)).first()
-    return _subscription(row) if row else None
+    return next(iter(aside.legible([row] if row else [], _table, _subscription)), None)
 
 
 def confirm(tx: Tx, source_id: int, *, lease_until: datetime, renew_at: datetime) -> None:
@@ -140,7 +142,8 @@ def leave(tx: Tx, source_id: int) -> None:
 
 def listing(tx: Tx) -> list[Subscription]:
     """Return every subscription."""
-    return [_subscription(row) for row in tx.execute(select(_table).order_by(_columns.source_id))]
+    query = select(_table).order_by(_columns.source_id)
+    return aside.legible(tx.execute(query), _table, _subscription)
 
 
 # ── what hubs sent ───────────────────────────────────────────────────────────────────────────────
@@ -173,7 +176,8 @@ def take_pushes(tx: Tx, limit: int, *, now: datetime) -> list[Push]:
     free = _sources.c.active & (~_sources.c.leased | (_sources.c.due_at <= now))
     pushed = _sources.c.id.in_(select(_pushes.c.source_id))
     query = select(_sources).where(free, pushed).limit(limit).with_for_update(skip_locked=True)
-    chosen = {source.id: source for source in map(sources.from_row, tx.execute(query))}
+    pushed_to = aside.claimed(tx, tx.execute(query).all(), _sources.c.due_at, sources.from_row, now=now)
+    chosen = {source.id: source for source in pushed_to}
     if not chosen:
         return []
     lease = {"due_at": now + leases.LEASE, "leased": True, "holder": tx_holder(tx)}

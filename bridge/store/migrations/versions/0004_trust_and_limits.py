@@ -28,6 +28,7 @@ def upgrade() -> None:
     _inboxes_that_need_watching()
     _deaths()
     _faded_reactions()
+    _rows_that_are_set_aside()
 
 
 def _indexes_that_hold_their_columns() -> None:
@@ -237,4 +238,18 @@ def _faded_reactions() -> None:
         sa.Column("counted", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("person", "thing", name=op.f("pk_faded_reactions")),
         sqlite_with_rowid=False,
+    )
+
+
+def _rows_that_are_set_aside() -> None:
+    """What cannot be read or handled, and why: it stops nothing else, and the owner sees it."""
+    op.create_table(
+        "set_aside",
+        sa.Column("what", sa.String(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("first_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("what", "key", name=op.f("pk_set_aside")),
     )
