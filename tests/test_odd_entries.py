@@ -12,7 +12,8 @@ from processes import run
 from spellings import DATES, URLS
 
 from bridge.absence import PageAsker
-from bridge.model import PostState
+from bridge.cli.preview import _preview
+from bridge.model import Entry, PostState
 
 WORST = (
     *(
@@ -126,3 +127,14 @@ def test_a_folder_with_an_odd_file_is_previewed_and_examined(tmp_path: Path) -> 
         done = run(config, *arguments)
         assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
     assert "Good" in run(config, "preview", "--all").stdout
+
+
+def test_an_entry_that_cannot_be_shown_is_a_sentence_and_the_others_are_shown(services) -> None:
+    problems: list[str] = []
+    broken, good = (
+        Entry(guid="x", link=None, title="Odd", html=None),
+        Entry(guid="y", link=None, title="Good"),
+    )
+    shown = [_preview(services, "cafe", entry, problems) for entry in (broken, good)]
+    assert [one and one.title for one in shown] == [None, "Good"]
+    assert problems[0].startswith("“Odd” cannot be shown (")

@@ -29,6 +29,7 @@ from bridge.preview_page import render_page
 from bridge.services import Services
 from bridge.sources.feed import parse_feed
 from bridge.sources.folder import read_folder
+from bridge.sources.html import one_line
 from bridge.sources.markdownpost import name_of
 from bridge.store import posts
 
@@ -90,10 +91,21 @@ def _previews(services: Services, what: str | None, site: str | None) -> tuple[l
     problems = [*failures, *_problems(read, what)]
     if what and not found:
         raise SourceError("\n".join(problems) or _not_found(what))
-    return [_preview(services, key, entry) for key, entry in found], problems
+    shown = [_preview(services, key, entry, problems) for key, entry in found]
+    return [one for one in shown if one], problems
 
 
-def _preview(services: Services, site: str, entry: Entry) -> Preview:
+def _preview(services: Services, site: str, entry: Entry, problems: list[str]) -> Preview | None:
+    """Look at one entry; one that cannot be shown is a problem, and the others are shown."""
+    try:
+        return _look(services, site, entry)
+    except Exception as error:
+        name = one_line(entry.title or entry.link or entry.guid or "an entry", 60)
+        problems.append(f"“{name}” cannot be shown ({type(error).__name__}: {one_line(str(error), 200)}).")
+        return None
+
+
+def _look(services: Services, site: str, entry: Entry) -> Preview:
     now = services.now()
     note = compose_note(
         services, site, _post_id(services, site, entry), entry, published_at=entry.published_at or now
