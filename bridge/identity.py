@@ -158,9 +158,15 @@ def _refuse_lost_database(marker: Mapping[str, object] | None) -> None:
 def _add_missing_keys(tx: Tx, owners: list[str], generators: Generators, *, now: datetime) -> None:
     stored = identity.private_keys(tx)
     for owner in owners:
-        for algorithm, generate in generators.items():
-            if (owner, algorithm) not in stored:
-                identity.add_key(tx, owner, algorithm, generate(), now=now)
+        missing = [algorithm for algorithm in generators if (owner, algorithm) not in stored]
+        for algorithm in missing:
+            identity.add_key(tx, owner, algorithm, generators[algorithm](), now=now)
+        if missing and owner != identity.INSTANCE:
+            log.warning(
+                "New keys were made for %s. If it had followers, stop now: this is not the data folder they "
+                "know (is its disk mounted?), and with other keys nothing reaches them.",
+                identity.handles(tx).get(owner, owner),
+            )
 
 
 def _read_marker(data: Path) -> Mapping[str, object] | None:

@@ -39,6 +39,8 @@ class Store:
         self._engine = engine.execution_options(**{_HOLDER: 1 + secrets.randbelow(2**31 - 1)})
         self._writer = threading.Lock() if engine.dialect.name == "sqlite" else None
         self._watch = Watch()
+        self._path = Path(engine.url.database or "") if self._writer else None
+        self._file = _identity_of(self._path)
 
     @property
     def is_sqlite(self) -> bool:
@@ -56,12 +58,18 @@ class Store:
                 yield tx
             return
         with (
-            self._watch.over(writing=True),
+            self._watch.over(writing=True, unless=self._replaced()),
             self._writer,
             self._engine.connect().execution_options(bridge_write=True) as tx,
             tx.begin(),
         ):
             yield tx
+
+    def _replaced(self) -> str | None:
+        """Say that the file we have open is no longer the database: what is written to it is lost."""
+        if self._file is None or _identity_of(self._path) in (self._file, None):
+            return None
+        return f"{self._path} was replaced while it was open: restart the bridge"
 
     @contextmanager
     def long_write(self) -> Iterator[Tx]:
@@ -108,6 +116,15 @@ class Store:
     def close(self) -> None:
         """Give every connection back."""
         self._engine.dispose()
+
+
+def _identity_of(path: Path | None) -> tuple[int, int] | None:
+    """Return what tells a file from another of the same name; `None` where there is none."""
+    try:
+        status = path.stat() if path is not None else None
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if status else None
 
 
 def tx_holder(tx: Tx) -> int:

@@ -1,6 +1,7 @@
 """Brings a database to this program's schema: forward only, after a backup, never past a newer one."""
 
 import logging
+import time
 from datetime import datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -12,6 +13,8 @@ from bridge.store import schema
 from bridge.store.engine import Store
 
 log = logging.getLogger(__name__)
+
+UNFINISHED = 3600.0  # seconds after which a copy that is not finished never will be
 
 HEAD = "0004"
 """The schema this program works with. Kept here so that a database that is up to date never loads Alembic."""
@@ -50,12 +53,21 @@ def _back_up(store: Store, target: Path) -> None:
     if target.exists():
         return  # another process of ours starts in the same second
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _tidy(target.parent, now=time.time())
     with NamedTemporaryFile(dir=target.parent, prefix=f"{target.name}.", delete=False) as draft:
         pass  # empty, which VACUUM INTO accepts, and private from its first byte
     with store.maintenance() as connection:
         connection.exec_driver_sql("VACUUM INTO ?", (draft.name,))
     Path(draft.name).replace(target)
     log.info("Copied the database to %s before upgrading it.", target)
+
+
+def _tidy(backups: Path, *, now: float) -> None:
+    """Remove copies that were never finished: whoever made them was killed. One under way is younger."""
+    for draft in backups.glob("before-*.db.*"):
+        if now - draft.stat().st_mtime > UNFINISHED:
+            draft.unlink(missing_ok=True)
+            log.warning("Removed %s, a copy of the database that was never finished.", draft)
 
 
 def _upgrade(store: Store) -> None:

@@ -51,12 +51,16 @@ class Watch:
         self._asking = threading.Lock()
 
     @contextmanager
-    def over(self, *, writing: bool) -> Iterator[None]:
-        """Watch over one transaction.
+    def over(self, *, writing: bool, unless: str | None = None) -> Iterator[None]:
+        """Watch over one transaction; `unless` says why there can be none.
 
         While the database is silent one at a time asks whether it is back; the others hear at once that it is
         not, or every thread there is would wait for the same.
         """
+        if unless is not None:
+            sentence = f"The database cannot be used: {unless}; nothing is lost."
+            self._failed(sentence, full=False)
+            raise StoreUnavailable(sentence)
         outage = self._outage
         if outage is None or not outage.silent:
             with self._watch(writing=writing):
