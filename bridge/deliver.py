@@ -126,7 +126,7 @@ class Deliverer:
             return deliveries.is_anything_due(tx, lane, now=self._services.now())
 
     def _slots(self, lane: str) -> int:
-        slots = self._services.config.delivery.concurrency
+        slots = fitting(self._services.config.delivery.concurrency, files())
         slow = max(1, slots // SLOW_SHARE)
         return {deliveries.FAST: max(1, slots - slow), deliveries.SLOW: slow, deliveries.SUSPECT: 1}[lane]
 
@@ -228,6 +228,25 @@ def files() -> int:
     """Return how many files and sockets this process may have open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return sys.maxsize if soft == resource.RLIM_INFINITY else soft
+
+
+def make_room(concurrency: int) -> None:
+    """Let this process open as many files as its deliveries need, or say that there will be fewer of them."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = WAITING_TIMES * concurrency + SPARE_FILES
+    if files() < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(files(), most), hard))
+    if (fits := fitting(concurrency, files())) < concurrency:
+        log.warning(
+            "Only %d files may be open, so %d deliveries go out at a time instead of %d. Raise LimitNOFILE.",
+            *(files(), fits, concurrency),
+        )
+
+
+def fitting(concurrency: int, files: int) -> int:
+    """Return how many deliveries may be under way in so many files: each needs one, and the rest some too."""
+    return max(1, min(concurrency, files - SPARE_FILES // 2))
 
 
 def most_requests(concurrency: int) -> int:

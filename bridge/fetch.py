@@ -27,7 +27,7 @@ from bridge.activitypub.signatures import sign
 from bridge.activitypub.values import get_id
 from bridge.addresses import host_of, same_origin
 from bridge.errors import BadDocument, BadKey, BadUrl
-from bridge.model import Answered, RemoteActor, RemoteKey, Scheme, Unreachable
+from bridge.model import Answered, Fault, RemoteActor, RemoteKey, Scheme, Unreachable
 from bridge.net import PER_HOST, Client
 from bridge.services import Services
 
@@ -250,7 +250,8 @@ class Fetcher:
             outcome = await self._get(url, PLAIN_ACCEPT)
         now = self._services.now()
         if isinstance(outcome, Unreachable):
-            return NotNow(f"{url}: {outcome.why}", now + _MINUTE)
+            theirs = outcome.fault is not Fault.SHORTAGE
+            return NotNow(f"{url}: {outcome.why}", now + _MINUTE, asked=theirs)
         if outcome.status in (404, 410):
             return _absent(url, outcome)
         if outcome.status != 200:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import re
 import socket
@@ -55,6 +56,13 @@ class RefusedAddress(OSError):
         super().__init__(f"address {address} is not public")
 
 
+class ResolverDown(OSError):
+    """No name can be looked up."""
+
+    def __init__(self) -> None:
+        super().__init__("our own DNS resolver does not answer")
+
+
 class UnusableAnswer(Exception):
     """An answer that came, and that we do not take: too large, packed oddly, redirecting astray."""
 
@@ -67,8 +75,17 @@ _FAILURES = (
     HttpProcessingError,
     Unpackable,
     OSError,
+    MemoryError,
     TimeoutError,
 )
+
+_SHORTAGES = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL, errno.ENETDOWN}
+)
+"""What the system says when it is us who lack something, whoever is asked."""
+
+_NO_RESOLVER = frozenset({socket.EAI_AGAIN, socket.EAI_MEMORY, socket.EAI_SYSTEM})
+"""What a look-up says when it got no answer: the name's own servers may be away, or our resolver is."""
 
 
 class Client:
@@ -286,10 +303,13 @@ class Client:
     async def _look_up(self, host: str, port: int) -> list[str]:
         """Ask DNS in threads of our own: names that hang must not hold up the database's threads."""
         loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(
-            self._threads,
-            lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG),
-        )
+        try:
+            found = await loop.run_in_executor(
+                self._threads,
+                lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG),
+            )
+        except RuntimeError as error:  # no thread can be started
+            raise OSError(errno.ENOMEM, str(error)) from error
         return [str(sockaddr[0]) for _, _, _, _, sockaddr in found]
 
 
@@ -299,12 +319,13 @@ class _CheckedResolver(AbstractResolver):
     def __init__(self, reach: Reach, lookup: Lookup) -> None:
         self._reach = reach
         self._lookup = lookup
+        self._known: tuple[str, ...] = ()  # the names found last
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         given = self._reach.address_of(host)
-        addresses = [given] if given else await self._lookup(host, port)
+        addresses = [given] if given else await self._find(host, port)
         if not addresses:
             raise socket.gaierror(socket.EAI_NONAME, "no address")
         for address in addresses:
@@ -314,6 +335,28 @@ class _CheckedResolver(AbstractResolver):
             ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=0)
             for address in addresses
         ]
+
+    async def _find(self, host: str, port: int) -> Sequence[str]:
+        """Look a name up; what no name gets an answer to is no failure of this one."""
+        try:
+            found = await self._lookup(host, port)
+        except socket.gaierror as error:
+            if error.errno in _NO_RESOLVER and await self._is_down(host):
+                raise ResolverDown from error
+            raise
+        self._known = (*(name for name in self._known if name != host), host)[-2:]
+        return found
+
+    async def _is_down(self, but: str) -> bool:
+        """Ask for a name that was found before; while there is none, nothing speaks for our resolver."""
+        for name in reversed(self._known):
+            if name != but:
+                try:
+                    await self._lookup(name, 443)
+                except socket.gaierror as error:
+                    return error.errno in _NO_RESOLVER
+                return False
+        return True
 
     async def close(self) -> None:
         """Hold nothing to close."""
@@ -402,6 +445,8 @@ def _human_size(size: int) -> str:
 
 def _fault(error: BaseException) -> Fault:
     """Say whose failure an error is: a host's only when there was no connection to it at all."""
+    if _is_shortage(error):
+        return Fault.SHORTAGE
     match error:
         case BadUrl():
             return Fault.RULE
@@ -413,6 +458,14 @@ def _fault(error: BaseException) -> Fault:
             return Fault.HOST
         case _:
             return Fault.INBOX
+
+
+def _is_shortage(error: BaseException) -> bool:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        error = error.os_error
+    if isinstance(error, MemoryError | ResolverDown):
+        return True
+    return isinstance(error, OSError) and not isinstance(error, socket.gaierror) and error.errno in _SHORTAGES
 
 
 # ── why it failed, for people ────────────────────────────────────────────────────────────────────
@@ -439,7 +492,9 @@ def _explain(error: BaseException, timeout: float) -> str:
 
 def _reason(error: BaseException, timeout: float) -> str:
     match error:
-        case BadUrl() | UnusableAnswer() | Unpackable() | RefusedAddress():
+        case MemoryError():
+            return "out of memory"
+        case BadUrl() | UnusableAnswer() | Unpackable() | RefusedAddress() | ResolverDown():
             return str(error)
         case aiohttp.ClientConnectorCertificateError():
             return _tls_reason(error.certificate_error)

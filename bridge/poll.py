@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -21,10 +22,12 @@ from bridge.fetch import Fetcher
 from bridge.folders import folder_of
 from bridge.lookat import Viewer
 from bridge.mentions import find_people
-from bridge.model import Answered, Outcome, Problem, Unreachable
+from bridge.model import Answered, Fault, Outcome, Problem, Unreachable
 from bridge.net import Client
+from bridge.patience import Patience
 from bridge.pump import Stop, pump
 from bridge.reading import Reading, read_answer, read_files
+from bridge.retry import OUR_PAUSE
 from bridge.services import Services
 from bridge.sources.feed import parse_feed
 from bridge.sources.folder import Folder, fingerprint, read_folder, scan
@@ -42,6 +45,9 @@ FEED_ACCEPT = (
 FEED_LIMIT = 10 * 1024 * 1024  # bytes
 FEED_SECONDS = 30.0
 SLOTS = 20
+WAITING_TIMES = 4  # as many polls as slots, with those that only wait for a server that hangs
+MOST_OF_A_HOST = 5
+MOST_FAILING = SLOTS  # of those that failed lately, waiting or not
 FOLDER_SAFETY_NET = timedelta(minutes=10)  # folders are watched; this is for what a watch cannot see
 GONE = timedelta(days=1)  # how often a feed that answers 410 is asked
 
@@ -78,6 +84,8 @@ class Poller:
         self._at_home = at_home or client  # for feeds on the owner's own network
         self._viewer = Viewer(services, client)
         self._jitter = jitter
+        self._patience = Patience(WAITING_TIMES * SLOTS)
+        self._reading: dict[int, tuple[str, bool]] = {}  # source → its host, and whether it failed lately
         self._files: dict[int, dict[str, Any]] = {}
         self._looks: dict[int, str] = {}  # what each folder was like at the last look
         self._restless: set[int] = set()  # folders that had changed since the look before
@@ -85,7 +93,15 @@ class Poller:
 
     async def run(self, stop: Stop) -> int:
         """Poll every source that is due; return how many."""
-        return await pump(self._claim, self._poll, self.settle, renew=self._renew, slots=SLOTS, stop=stop)
+        return await pump(
+            self._claim,
+            self._poll,
+            self.settle,
+            renew=self._renew,
+            slots=SLOTS,
+            patience=self._patience,
+            stop=stop,
+        )
 
     def watch(self) -> int:
         """Make folders due whose files changed since they were last read; return how many.
@@ -128,8 +144,24 @@ class Poller:
     # ── one poll ──
 
     def _claim(self, room: int) -> list[Source]:
+        hosts = Counter(host for host, _ in self._reading.values())
+        failing = sum(fails for _, fails in self._reading.values())
+
+        def may_be_read(location: str, failures: int) -> bool:
+            """One host, and those who lately failed together, leave slots for the others."""
+            nonlocal failing
+            host, fails = _host(location), failures > 0
+            if hosts[host] >= MOST_OF_A_HOST or (fails and failing >= MOST_FAILING):
+                return False
+            hosts[host] += 1
+            failing += fails
+            return True
+
         with self._services.store.write() as tx:
-            return sources.claim_due(tx, room, now=self._services.now())
+            claimed = sources.claim_due(tx, room, choose=may_be_read, now=self._services.now())
+        for source in claimed:
+            self._reading[source.id] = _host(source.moved_to or source.location), source.failures > 0
+        return claimed
 
     def _renew(self, polled: Sequence[Source]) -> None:
         self.renew([source.id for source in polled])
@@ -140,6 +172,12 @@ class Poller:
             sources.renew(tx, ids, now=self._services.now())
 
     async def _poll(self, source: Source) -> Polled:
+        try:
+            return await self._poll_one(source)
+        finally:
+            self._reading.pop(source.id, None)
+
+    async def _poll_one(self, source: Source) -> Polled:
         try:
             if source.kind == "folder":
                 return await self._rendered(await asyncio.to_thread(self._poll_folder, source))
@@ -168,6 +206,9 @@ class Poller:
         outcome = await self._get(source, url, _conditions(source))
         if _hides_a_hub(source, outcome):
             outcome = await self._get(source, url, {})
+        if isinstance(outcome, Unreachable) and outcome.fault is Fault.SHORTAGE:
+            log.warning("%s is read in a minute: %s", url, outcome.why)
+            return Polled(source, replace(self._interrupted(source), due_at=self._services.now() + OUR_PAUSE))
         if isinstance(outcome, Unreachable):
             return self._failed(source, f"{url}: {outcome.why}")
         if outcome.status == 304:
@@ -363,6 +404,14 @@ class Poller:
         configured = self._services.source(source.site, source.name)
         assert isinstance(configured, FolderSource)
         return folder_of(self._services, source.site, configured)
+
+
+def _host(location: str) -> str:
+    """Name what is read: a feed's host, or a folder."""
+    try:
+        return host_of(location)
+    except BridgeError:
+        return location
 
 
 def _conditions(source: Source) -> dict[str, str]:

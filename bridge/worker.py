@@ -21,7 +21,7 @@ from bridge import admission
 from bridge.absence import PageAsker
 from bridge.addresses import Reach
 from bridge.clock import SteadyClock, SteadyZone, passed
-from bridge.deliver import Deliverer, most_requests
+from bridge.deliver import Deliverer, make_room, most_requests
 from bridge.errors import StoreUnavailable
 from bridge.fetch import Fetcher
 from bridge.housekeeping import keep_house
@@ -255,6 +255,7 @@ async def work(services: Services) -> None:
     services = replace(services, now=clock.now)
     if not await timekeeper.begin(stop):
         return
+    make_room(services.config.delivery.concurrency)
     progress, slots = Progress(), most_requests(services.config.delivery.concurrency) + FETCH_SLOTS
     watchdog = Watchdog(
         progress, lambda: loop.call_soon_threadsafe(stop.set), grace=STOP_SECONDS, now=services.now

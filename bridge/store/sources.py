@@ -1,8 +1,9 @@
 """Sources: where writing comes from, when each is due, and how its last poll went."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, Update, bindparam, case, func, or_, select, update
@@ -13,6 +14,7 @@ from bridge.store import aside, leases, schema
 from bridge.store.engine import Tx, tx_holder
 from bridge.store.upsert import insert_new
 
+_LOOKED_AT = 1000  # due sources, of which some may be read now
 AHEAD = timedelta(hours=1)
 """By how much a source that somebody called for is due before those that merely are: oldest goes first."""
 
@@ -112,9 +114,15 @@ def others(tx: Tx, source_id: int) -> set[int]:
     return set(tx.scalars(select(_columns.id).where(_columns.active, _columns.id != source_id)))
 
 
-def claim_due(tx: Tx, limit: int, *, now: datetime) -> list[Source]:
-    """Lease sources whose time has come."""
-    rows = leases.claim(tx, _table, _columns.active, now=now, limit=limit)
+def claim_due(
+    tx: Tx, limit: int, *, choose: Callable[[str, int], bool] = lambda location, failures: True, now: datetime
+) -> list[Source]:
+    """Lease sources whose time has come, of those that `choose` (location, failures) says may be read now."""
+    where = func.coalesce(_columns.moved_to, _columns.location)
+    due = select(_columns.id, where, _columns.failures).where(_columns.active, _columns.due_at <= now)
+    looked_at = tx.execute(due.order_by(_columns.due_at).limit(_LOOKED_AT))
+    ids = list(islice((row[0] for row in looked_at if choose(row[1], row[2])), limit))
+    rows = leases.claim(tx, _table, _columns.active, _columns.id.in_(ids), now=now, limit=limit)
     return aside.claimed(tx, rows, _columns.due_at, from_row, now=now)
 
 
