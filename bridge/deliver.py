@@ -3,8 +3,6 @@
 import asyncio
 import logging
 import random
-import resource
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +13,7 @@ from bridge.activitypub.signatures import sign
 from bridge.errors import BridgeError, StoreUnavailable
 from bridge.model import Answered, Decision, Delivered, Delivery, Drop, Fault, Outcome, Scheme, Unreachable
 from bridge.net import Client
+from bridge.openfiles import files, fitting, most_under_way
 from bridge.patience import Patience
 from bridge.pump import GRACE, TICK, Stop, pump
 from bridge.retry import decide, is_down, is_host_down
@@ -29,8 +28,6 @@ ACCEPT = "application/activity+json, application/ld+json"
 REMEMBER_SCHEME = timedelta(days=7)
 BREAK_AFTER = 5  # failures in a row, after which a host is left alone for a while
 FIRST_BREAK, LONGEST_BREAK = timedelta(minutes=1), timedelta(hours=1)
-WAITING_TIMES = 4  # as many attempts as slots of the fast lane, with those that only wait
-SPARE_FILES = 400  # for the other lanes, fetches, the database and pictures
 SLOW_SHARE = 4  # one slot in this many is for hosts that lately did not answer
 
 # Threads answers 404 to signatures it does not like.
@@ -222,44 +219,6 @@ class Deliverer:
         delivery, outcome = attempt.delivery, attempt.outcome
         assert outcome is not None
         return decide(outcome, attempts=delivery.attempts, now=now, jitter=self._jitter())
-
-
-def files() -> int:
-    """Return how many files and sockets this process may have open."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
-
-
-def make_room(concurrency: int) -> None:
-    """Let this process open as many files as its deliveries need, or say that there will be fewer of them."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = WAITING_TIMES * concurrency + SPARE_FILES
-    if files() < wanted:
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(files(), most), hard))
-    if (fits := fitting(concurrency, files())) < concurrency:
-        log.warning(
-            "Only %d files may be open, so %d deliveries go out at a time instead of %d. Raise LimitNOFILE.",
-            *(files(), fits, concurrency),
-        )
-
-
-def fitting(concurrency: int, files: int) -> int:
-    """Return how many deliveries may be under way in so many files: each needs one, and the rest some too."""
-    return max(1, min(concurrency, files - SPARE_FILES // 2))
-
-
-def most_requests(concurrency: int) -> int:
-    """Return how many deliveries may be under way at once, with those that only wait."""
-    return most_under_way(concurrency, files())
-
-
-def most_under_way(slots: int, files: int) -> int:
-    """Return how many attempts may be under way in a lane of `slots`, with those that gave their slot up.
-
-    Each takes a socket, and what else the worker does needs some too.
-    """
-    return max(slots, min(WAITING_TIMES * slots, files - SPARE_FILES))
 
 
 def _accepted(outcome: Outcome | None) -> bool:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import random
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -29,6 +28,7 @@ from bridge.pump import Stop, pump
 from bridge.reading import Reading, read_answer, read_files
 from bridge.retry import OUR_PAUSE
 from bridge.services import Services
+from bridge.shares import Shares
 from bridge.sources.feed import parse_feed
 from bridge.sources.folder import Folder, fingerprint, read_folder, scan
 from bridge.store import aside, identity, sources, subscriptions
@@ -46,8 +46,6 @@ FEED_LIMIT = 10 * 1024 * 1024  # bytes
 FEED_SECONDS = 30.0
 SLOTS = 20
 WAITING_TIMES = 4  # as many polls as slots, with those that only wait for a server that hangs
-MOST_OF_A_HOST = 5
-MOST_FAILING = SLOTS  # of those that failed lately, waiting or not
 FOLDER_SAFETY_NET = timedelta(minutes=10)  # folders are watched; this is for what a watch cannot see
 GONE = timedelta(days=1)  # how often a feed that answers 410 is asked
 
@@ -85,7 +83,7 @@ class Poller:
         self._viewer = Viewer(services, client)
         self._jitter = jitter
         self._patience = Patience(WAITING_TIMES * SLOTS)
-        self._reading: dict[int, tuple[str, bool]] = {}  # source → its host, and whether it failed lately
+        self._shares = Shares()
         self._files: dict[int, dict[str, Any]] = {}
         self._looks: dict[int, str] = {}  # what each folder was like at the last look
         self._restless: set[int] = set()  # folders that had changed since the look before
@@ -144,23 +142,10 @@ class Poller:
     # ── one poll ──
 
     def _claim(self, room: int) -> list[Source]:
-        hosts = Counter(host for host, _ in self._reading.values())
-        failing = sum(fails for _, fails in self._reading.values())
-
-        def may_be_read(location: str, failures: int) -> bool:
-            """One host, and those who lately failed together, leave slots for the others."""
-            nonlocal failing
-            host, fails = _host(location), failures > 0
-            if hosts[host] >= MOST_OF_A_HOST or (fails and failing >= MOST_FAILING):
-                return False
-            hosts[host] += 1
-            failing += fails
-            return True
-
         with self._services.store.write() as tx:
-            claimed = sources.claim_due(tx, room, choose=may_be_read, now=self._services.now())
-        for source in claimed:
-            self._reading[source.id] = _host(source.moved_to or source.location), source.failures > 0
+            chosen = self._shares.choice()
+            claimed = sources.claim_due(tx, room, choose=chosen, now=self._services.now())
+        self._shares.begin(claimed)
         return claimed
 
     def _renew(self, polled: Sequence[Source]) -> None:
@@ -175,7 +160,7 @@ class Poller:
         try:
             return await self._poll_one(source)
         finally:
-            self._reading.pop(source.id, None)
+            self._shares.end(source)
 
     async def _poll_one(self, source: Source) -> Polled:
         try:
@@ -404,14 +389,6 @@ class Poller:
         configured = self._services.source(source.site, source.name)
         assert isinstance(configured, FolderSource)
         return folder_of(self._services, source.site, configured)
-
-
-def _host(location: str) -> str:
-    """Name what is read: a feed's host, or a folder."""
-    try:
-        return host_of(location)
-    except BridgeError:
-        return location
 
 
 def _conditions(source: Source) -> dict[str, str]:

@@ -21,11 +21,12 @@ from bridge import admission
 from bridge.absence import PageAsker
 from bridge.addresses import Reach
 from bridge.clock import SteadyClock, SteadyZone, passed
-from bridge.deliver import Deliverer, make_room, most_requests
+from bridge.deliver import Deliverer
 from bridge.errors import StoreUnavailable
 from bridge.fetch import Fetcher
 from bridge.housekeeping import keep_house
 from bridge.net import Client
+from bridge.openfiles import make_room, most_requests
 from bridge.pins import Pinner
 from bridge.poll import Poller
 from bridge.progress import Progress, Standing, to_detail

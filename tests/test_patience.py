@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from bridge.deliver import SPARE_FILES, WAITING_TIMES, most_under_way
+from bridge.openfiles import SPARE_FILES, WAITING_TIMES, most_under_way
 from bridge.patience import FIRST, LONGEST, SHORTEST, TIMES, Patience
 from bridge.pump import pump
 

@@ -10,9 +10,9 @@ import pytest
 from lab import Lab
 
 from bridge.addresses import Reach
-from bridge.deliver import SPARE_FILES, fitting
 from bridge.model import Answered, DeliveryState, Fault, Unreachable
 from bridge.net import Client
+from bridge.openfiles import SPARE_FILES, fitting
 from bridge.retry import is_down
 from bridge.store import inboxes, peers
 
