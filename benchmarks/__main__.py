@@ -12,7 +12,7 @@ from benchmarks import machine
 from benchmarks.processes import ROOT
 from benchmarks.tables import Table, show, to_markdown
 
-NAMES = ("fanout", "queue", "serving", "inbox", "memory", "polling", "latency", "replay", "hanging")
+NAMES = ("fanout", "queue", "serving", "inbox", "memory", "polling", "latency", "replay", "hanging", "year")
 PAGE = ROOT / "docs" / "benchmarks.md"
 _HEAD = """\
 # Benchmarks

@@ -64,6 +64,7 @@ def bulk(tx: Tx, table: Table, names: Sequence[str], rows: Iterable[Row]) -> Non
     if tx.dialect.name == "postgresql":
         driver = tx.connection.driver_connection
         assert driver is not None
+        tx.exec_driver_sql("SET LOCAL statement_timeout = 0")
         with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({columns}) FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)
@@ -105,12 +106,12 @@ def _plain(value: Any) -> Any:
 
 # ── rows ──────────────────────────────────────────────────────────────────────────────────────────
 
-_POST = ("site", "id", "identity", "source_id", "state", "page_url", "entry", "note", "content_hash",
+_POST = ("pk", "site", "id", "identity", "source_id", "state", "page_url", "entry", "note", "content_hash",
          "published_at", "first_seen_at", "last_seen_at")  # fmt: skip
 _FOLLOWER = ("site", "actor_id", "inbox", "shared_inbox", "host", "state", "follow_id", "followed_at")
 _ACTOR = ("id", "type", "handle", "name", "inbox", "shared_inbox", "host", "fetched_at")
 _KEY = ("id", "actor_id", "pem", "fetched_at", "retry_at")
-_ACTIVITY = ("site", "uri", "type", "object_uri", "post_pk", "body", "created_at")
+_ACTIVITY = ("pk", "site", "uri", "type", "object_uri", "post_pk", "body", "created_at")
 _DELIVERY = ("activity_pk", "site", "inbox", "host", "type", "object_uri", "state", "lane", "due_at",
              "attempts", "first_attempt_at", "last_attempt_at", "settled_at", "status", "reason")  # fmt: skip
 _PEER = ("host", "failures", "failing_since", "last_failure_at", "error")
@@ -136,7 +137,7 @@ def _posts(size: Size, source: int, now: datetime) -> Iterator[Row]:
     for number in range(1, size.posts + 1):
         at = now - timedelta(hours=size.posts - number)
         page = f"https://cafe.example/{number}/"
-        yield (SITE, f"p{number}", f"guid:{number}", source, PostState.PUBLISHED.value, page, "{}",
+        yield (number, SITE, f"p{number}", f"guid:{number}", source, PostState.PUBLISHED.value, page, "{}",
                f'{{"content": "{_TEXT}"}}', f"hash {number}", at, at, at)  # fmt: skip
 
 
@@ -164,7 +165,7 @@ def _activities(size: Size, now: datetime) -> Iterator[Row]:
     for number in range(1, size.posts + 1):
         at = now - timedelta(hours=size.posts - number)
         uri = f"{BASE}/posts/p{number}"
-        yield SITE, f"{uri}#create", "Create", uri, number, body, at
+        yield number, SITE, f"{uri}#create", "Create", uri, number, body, at
 
 
 def _deliveries(size: Size, now: datetime) -> Iterator[Row]:
