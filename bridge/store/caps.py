@@ -59,6 +59,7 @@ BOUNDED_ELSEWHERE: Mapping[str, str] = {
     "ignored": "50 types",
     "pushes": "20 of a source, 100 in all",
     "followers": "whoever proves to be someone; each is one row, and can be removed",
+    "set_aside": "one for each row that cannot be handled, of tables that are bounded themselves",
     "faded_reactions": "a mark of hashes for each reaction older than 90 days",
     "reaction_counts": "a number for each post and kind",
     "activities": "one answer to each Follow; 60 days",

@@ -571,7 +571,7 @@ set_aside = Table(
     "set_aside",
     metadata,
     Column("what", String, primary_key=True),  # table and column that made it due: deliveries.due_at
-    Column("key", Text, primary_key=True),  # of the row
+    Column("key", Id, primary_key=True),  # of the row
     Column("tries", Integer, nullable=False),
     Column("reason", Text, nullable=False),
     Column("first_at", Moment, nullable=False),
