@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from lab import Lab
 
 from bridge.errors import StoreUnavailable
 from bridge.services import Services
@@ -39,6 +40,16 @@ def test_new_keys_are_said_loudly_and_only_when_they_are_new(
     caplog.clear()
     make_services()
     assert "New keys" not in caplog.text
+
+
+def test_a_content_folder_that_is_missing_is_the_trouble_of_its_source_alone(make_services, clock) -> None:
+    gone = '[[sites.cafe.sources]]\nname = "gone"\nfolder = "nowhere"\n'
+    with Lab(make_services, clock, more=gone) as lab:
+        lab.publish()
+        assert lab.newest().note["content"].count("Fresh buns")
+        source = lab.source("gone")
+    assert source.failures > 0
+    assert "nowhere cannot be read (No such file or directory). Check path and permissions." in source.error
 
 
 def test_copies_that_were_never_finished_are_removed(tmp_path: Path) -> None:

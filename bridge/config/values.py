@@ -296,11 +296,9 @@ def read_data_folder(value: Any, folder: Path) -> Path:
 
 
 def find_folder(value: Any, folder: Path) -> Path:
-    """Find the folder that a source reads."""
+    """Find the folder that a source reads; that it is not there (yet) is that source's trouble alone."""
     path = _absolute(value, folder)
-    if not _exists(path):
-        raise ValueError(f"there is no folder {path}")
-    if not path.is_dir():
+    if _exists(path) and not path.is_dir():
         raise ValueError(f"{path} is a file; name the folder it is in")
     return path
 
