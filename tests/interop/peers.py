@@ -198,6 +198,7 @@ def start_fedify(
     authorized_fetch: bool = False,
     first_knock: Scheme = "rfc9421",
     accepts: Scheme | Literal["both"] = "both",
+    shared_inbox: bool = True,
 ) -> Peer:
     """Start a Fedify server whose only person is alice.
 
@@ -209,6 +210,7 @@ def start_fedify(
         raise PeerError(str(why_missing()))
     command = [node, str(HERE / "server.mjs"), f"--first-knock={first_knock}", f"--accepts={accepts}"]
     command += ["--authorized-fetch"] if authorized_fetch else []
+    command += [] if shared_inbox else ["--no-shared-inbox"]
     return _start("fedify", command, ca, folder, port, control_port)
 
 

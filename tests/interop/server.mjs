@@ -30,6 +30,7 @@ const { values: settings } = parseArgs({
     "first-knock": { type: "string", default: "rfc9421" },
     accepts: { type: "string", default: "both" },
     "authorized-fetch": { type: "boolean", default: false },
+    "no-shared-inbox": { type: "boolean", default: false },
   },
 });
 const origin = `https://localhost:${settings.port}`;
@@ -95,7 +96,7 @@ async function dispatchActor(ctx, identifier) {
     name: identifier === ALICE.identifier ? "Alice of Fedify" : "Fedify instance",
     url: id,
     inbox: ctx.getInboxUri(identifier),
-    endpoints: new AS.Endpoints({ sharedInbox: ctx.getInboxUri() }),
+    endpoints: settings["no-shared-inbox"] ? null : new AS.Endpoints({ sharedInbox: ctx.getInboxUri() }),
     followers: ctx.getFollowersUri(identifier),
     publicKey: keys[0].cryptographicKey,
     assertionMethods: keys.map((key) => key.multikey),

@@ -35,6 +35,7 @@ handle = "@cafe@{host}"
 website = "{origin}/"
 name = "Café Wren"
 hook_secret = "{secret}"
+{site}
 [[sites.cafe.sources]]
 folder = "content"
 {more}
@@ -80,13 +81,15 @@ class Bridge:
 
 
 @contextmanager
-def running_bridge(ca: CA, folder: Path, peers: list[Peer], *, more: str = "") -> Iterator[Bridge]:
+def running_bridge(
+    ca: CA, folder: Path, peers: list[Peer], *, site: str = "", more: str = ""
+) -> Iterator[Bridge]:
     front, port = free_port(), free_port()
     (folder / "content").mkdir()
     (folder / "content" / "old.md").write_text("---\ntitle: Before\ndate: 2026-01-01\n---\nOld news.\n")
     with start_tls_front(ca, front, port) as origin:
         config = CONFIG.format(
-            origin=origin, port=port, host=f"localhost:{front}", secret=HOOK_SECRET, more=more
+            origin=origin, port=port, host=f"localhost:{front}", secret=HOOK_SECRET, site=site, more=more
         )
         (folder / "config.toml").write_text(config)
         allowed = [option for peer in peers for option in ("--allow", f"127.0.0.1:{_port(peer)}")]
@@ -186,4 +189,18 @@ def test_a_server_in_secure_mode_that_speaks_only_rfc_9421_is_served_too(ca: CA,
         eventually(lambda: peer.state()["following"].get(bridge.actor_id) == "accepted", timeout=15)
         bridge.write("new.md", "---\ntitle: New\n---\nHello.\n")
         eventually(lambda: peer.received("Create"), timeout=20)
+        assert not peer.state()["errors"], peer.log
+
+
+def test_a_reject_reaches_a_server_without_a_shared_inbox(ca: CA, tmp_path: Path) -> None:
+    (tmp_path / "peer").mkdir()
+    (tmp_path / "bridge").mkdir()
+    with (
+        start_fedify(ca, tmp_path / "peer", shared_inbox=False) as peer,
+        running_bridge(ca, tmp_path / "bridge", [peer], site="approve_followers = true") as bridge,
+    ):
+        peer.do("follow", target=bridge.handle)
+        eventually(lambda: "pending" in bridge.command("followers", "--pending"), timeout=15)
+        bridge.command("followers", "reject", peer.actor_id)
+        eventually(lambda: peer.state()["following"].get(bridge.actor_id) == "rejected", timeout=15)
         assert not peer.state()["errors"], peer.log
