@@ -202,6 +202,20 @@ def test_an_unlisted_post_of_an_older_database_is_known_as_such(load, clock, num
 
 
 @pytest.mark.parametrize("number", OLD)
+@pytest.mark.parametrize(("state", "kept"), [("published", 1), ("held", 0), ("ignored", 0), ("scheduled", 0)])
+def test_what_was_done_with_posts_that_nobody_saw_is_forgotten(load, clock, number, state, kept):
+    path = load(number)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE posts SET state = ? WHERE id = 'p1'", (state,))
+    connection.close()
+    store = open_store(f"sqlite:///{path}")
+    migrate(store, now=clock.now())
+    with store.read() as tx:
+        assert interactions.totals(tx).get("reply", 0) == kept
+    store.close()
+
+
+@pytest.mark.parametrize("number", OLD)
 def test_long_names_of_an_older_database_are_found_again(load, clock, number):
     """SQLite kept them whole in its indexes, which PostgreSQL cannot."""
     path = load(number)

@@ -114,6 +114,9 @@ def fade(tx: Tx, ids: Sequence[int]) -> int:
 def forget_site(tx: Tx, site: str) -> None:
     """Erase everything that anyone did with a site and its posts."""
     tx.execute(delete(_table).where(_columns.site == site))
+    theirs = select(schema.posts.c.pk).where(schema.posts.c.site == site)
+    for table in (schema.faded_reactions, schema.reaction_counts):
+        tx.execute(delete(table).where(table.c.post_pk.in_(theirs)))
 
 
 def counts(tx: Tx, post_pk: int) -> dict[str, int]:

@@ -24,6 +24,7 @@ def upgrade() -> None:
     _indexes_of_claims()
     _shares_of_strangers()
     _sites_that_pin_pause_and_close()
+    _nothing_was_done_with_what_nobody_saw()
     _one_spelling()
     _inboxes_that_need_watching()
     _deaths()
@@ -253,3 +254,11 @@ def _rows_that_are_set_aside() -> None:
         sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("what", "key", name=op.f("pk_set_aside")),
     )
+
+
+def _nothing_was_done_with_what_nobody_saw() -> None:
+    """Likes and replies were taken for posts that are not public; they must not count when those come out."""
+    posts = sa.table("posts", sa.column("pk"), sa.column("state"))
+    done = sa.table("interactions", sa.column("post_pk"))
+    unseen = sa.select(posts.c.pk).where(posts.c.state.in_(("scheduled", "held", "ignored")))
+    op.execute(done.delete().where(done.c.post_pk.in_(unseen)))
