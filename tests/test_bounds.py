@@ -69,7 +69,7 @@ def largest(column: Column, rounds: random.Random) -> object:
         return True
     if isinstance(kind, Integer):
         return rounds.randrange(2**31)
-    if isinstance(kind, LargeBinary):
+    if isinstance(getattr(kind, "impl", kind), LargeBinary):
         return b""
     if isinstance(kind, schema.Json):
         return {}
