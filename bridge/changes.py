@@ -73,6 +73,7 @@ class Created:
 class Edited:
     """A known post whose entry is different now. `quiet`: only its markup is, which nobody needs told.
 
+    `anew`: its text may differ too, because it is read in another way; followers have it as it is.
     `due_at`: when a post goes out that is still scheduled.
     """
 
@@ -84,6 +85,7 @@ class Edited:
     quiet: bool = False
     held: Reason | None = None
     due_at: datetime | None = None
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +119,14 @@ def judge(
     now: datetime,
     ours: Sequence[Known] = (),
     policy: Policy = Policy(),
+    anew: bool = False,
 ) -> Changes:
     """Compare found entries with the posts their keys lead to (`known`) and with all of the source (`ours`).
 
     `baseline`: the source's first successful poll, whose entries were there before us and are never
-    delivered. Created posts come oldest first, so that followers read them in the order they were written.
+    delivered. `anew`: the source is read in another way than before (after an upgrade, in another dialect of
+    Markdown), which is nobody's edit: what differs is shown, and followers are not told. Created posts come
+    oldest first, so that followers read them in the order they were written.
     """
     match = match_entries(entries, known)
     found = [_judge_one(entry, place, match, policy, baseline, now) for place, entry in enumerate(entries)]
@@ -130,7 +135,7 @@ def judge(
     matched = sorted(match.posts.items())
     return Changes(
         created=tuple(_brake_new(_in_order(created), policy, now)),
-        edited=tuple(_brake_edits(list(edited.values()), match)),
+        edited=tuple(_not_told(edited, match) if anew else _brake_edits(list(edited.values()), match)),
         gone=tuple(_gone(entries, ours, match, policy)),
         same=tuple((post.ref, match.names(place)) for place, post in matched if post.ref not in edited),
         taken_back=tuple(post.ref for place, post in matched if _is_taken_back(entries[place], post)),
@@ -260,6 +265,13 @@ def _brake_edits(edited: Sequence[Edited], match: Match) -> Iterable[Edited]:
     too_many = len(loud) > max(FEWEST_EDITED, len(match.posts) * MOST_EDITED)
     for one in edited:
         yield replace(one, held=Reason.EDITS) if too_many and one.ref in loud else one
+
+
+def _not_told(edited: Mapping[int, Edited], match: Match) -> Iterable[Edited]:
+    """Yield edits as nobody's news; what the owner has yet to judge still waits for that."""
+    waiting = {post.ref for post in match.posts.values() if post.held_hash is not None}
+    for one in edited.values():
+        yield replace(one, held=Reason.EDITS) if one.ref in waiting else replace(one, quiet=True, anew=True)
 
 
 # ── what is no longer there ───────────────────────────────────────────────────────────────────────

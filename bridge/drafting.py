@@ -84,6 +84,7 @@ def judge(services: Services, source: Source, harvest: Harvest, *, now: datetime
         known,
         ours=[_known(post, elsewhere, held, dates) for post in ours if post.pk not in present],
         policy=_policy(services, source),
+        anew=harvest.anew,
         baseline=source.baseline_at is None,
         now=now,
     )
@@ -181,7 +182,8 @@ def commit_prepared(tx: Tx, services: Services, source: Source, prepared: Prepar
     """Store everything a harvest changes, with its activities and deliveries."""
     judged = prepared.judged
     # A site that serves all its pictures anew is no news; one that exchanges a wrong one is.
-    few = sum(change.quiet for change, _ in judged.edited) <= changes.FEWEST_EDITED
+    quiet = [change for change, _ in judged.edited if change.quiet]
+    few = len(quiet) <= changes.FEWEST_EDITED and not any(change.anew for change in quiet)
     for draft in prepared.drafts:
         commit(tx, services, draft, source.id, pictures_are_news=few, now=now)
     for change, post in judged.held_edits:
@@ -194,6 +196,9 @@ def commit_prepared(tx: Tx, services: Services, source: Source, prepared: Prepar
     for pk, names in judged.renamed:
         posts.name(tx, source.site, pk, names)
     _tell_what_is_held(source, judged)
+    if anew := sum(change.anew for change, _ in judged.edited):
+        what = "1 post differs" if anew == 1 else f"{anew} posts differ"
+        log.info("%s: read otherwise than before: %s; followers are not told", source.location, what)
 
 
 def _tell_what_is_held(source: Source, judged: Judged) -> None:

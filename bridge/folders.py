@@ -32,6 +32,7 @@ def folder_in(config: Config, site: str, source: FolderSource) -> Folder:
         media_url=None if source.url else media_url,
         allow_symlinks=source.allow_symlinks,
         zone=ZoneInfo(configured.timezone),
+        dialect=source.dialect,
     )
 
 

@@ -122,6 +122,7 @@ class Harvest:
     `unreadable` are the guids of writing that is there but could not be read this time: it is not gone.
     `hub` and `topic` are where a feed says it can be subscribed to, and under which name (WebSub).
     `partial`: a hub pushed only what is new; nothing may be concluded from what is missing.
+    `anew`: it was read in another way than the last time, so that what differs may be our doing alone.
     """
 
     entries: tuple[Entry, ...]
@@ -132,6 +133,7 @@ class Harvest:
     hub: str | None = None
     topic: str | None = None
     partial: bool = False
+    anew: bool = False
 
     @property
     def size(self) -> int:

@@ -179,11 +179,11 @@ class Poller:
 
     def _poll_folder(self, source: Source) -> Polled:
         folder = self._folder(source)
-        listing = scan(folder)
-        digest = fingerprint(listing)
+        digest = fingerprint(scan(folder))
         if digest == source.body_hash:
             return self._unchanged(source)
-        harvest = read_folder(folder, now=self._services.now(), cache=self._files.setdefault(source.id, {}))
+        now, cache = self._services.now(), self._files.setdefault(source.id, {})
+        harvest = read_folder(folder, now=now, cache=cache, before=source.body_hash)
         return self._harvested(source, read_files(self._services, source, harvest), body_hash=digest)
 
     async def _poll_feed(self, source: Source) -> Polled:

@@ -218,6 +218,8 @@ def _commit_edited(
         post = as_news(post, now=now)
     pinned = change.entry.controls.pinned
     stored = entries.to_stored(change.entry)
+    if change.anew:
+        edits.reads_now(tx, known.pk, change.text_hash)
     posts.revise(tx, known.pk, post, stored, text_hash=change.text_hash, pinned=pinned, now=now)
     posts.name(tx, post.site, known.pk, change.keys)
     looks.plan(tx, known.pk, draft.next_look(now, now))

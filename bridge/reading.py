@@ -1,7 +1,7 @@
 """What a look at a source yields: its entries, the hub it names, and what is wrong with it."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge import lint
 from bridge.entrykeys import strong_keys
@@ -12,6 +12,7 @@ from bridge.sources.feed import parse_feed
 from bridge.sources.rawfeed import look_at
 from bridge.store import posts
 from bridge.store.sources import Source
+from bridge.unchanged import is_read_anew
 from bridge.websub import Advert, find_hub
 
 log = logging.getLogger(__name__)
@@ -29,9 +30,9 @@ class Reading:
 def read_answer(services: Services, source: Source, answer: Answered) -> Reading:
     """Read what a feed's address answered with; raises `NotAFeed`."""
     now = services.now()
-    harvest = parse_feed(
-        answer.body, url=answer.url, content_type=answer.headers.get("content-type"), now=now
-    )
+    content_type = answer.headers.get("content-type")
+    parsed = parse_feed(answer.body, url=answer.url, content_type=content_type, now=now)
+    harvest = replace(parsed, anew=is_read_anew(source.body_hash))
     advert = find_hub(answer.headers, harvest, url=answer.url)
     look = Look(
         harvest=harvest,

@@ -28,6 +28,11 @@ def may_be_asked_conditionally(mark: str | None) -> bool:
     return mark is not None and mark.startswith(f"{READING}:")
 
 
+def is_read_anew(mark: str | None) -> bool:
+    """Say whether another version of the bridge read the feed the last time."""
+    return mark is not None and not mark.startswith(f"{READING}:")
+
+
 def names_another_hub(headers: Mapping[str, str], mark: str | None) -> bool:
     """Say whether a 304 names a hub in other words than what was read; one that names none says nothing."""
     named = any(relation == "hub" for relation, _ in parse_links(headers.get("link", "")))

@@ -67,6 +67,7 @@ HOMES = {
     "flask": {"demo", "web"},
     "granian": {"demo", "web"},
     "http_sf": {"activitypub"},
+    "markdown": {"sources"},
     "markdown_it": {"sources"},
     "mdit_py_plugins": {"sources"},
     "nh3": {"sources"},

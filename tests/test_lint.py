@@ -368,6 +368,17 @@ def test_a_post_and_a_folder_of_posts_are_linted_without_any_config(tmp_path):
     assert "There is no file" in lint("lost.md", folder=tmp_path).stdout
 
 
+def test_a_post_is_linted_in_the_dialect_that_its_site_or_its_owner_says(tmp_path):
+    (tmp_path / "posts").mkdir()
+    (tmp_path / "posts" / "bun.md").write_text("Title: Bun\nDate: 2026-05-01\n\nx")
+    (tmp_path / "pelicanconf.py").write_text("DEFAULT_METADATA = {'status': 'draft'}")
+    assert "makes no post" in lint("posts/bun.md", folder=tmp_path).stdout
+    source = '[[sites.cafe.sources]]\nfolder = "posts"\ndialect = "commonmark"\n'
+    site = '[sites.cafe]\nhandle = "@cafe@cafe.example"\nwebsite = "https://cafe.example/"\nname = "Café"\n'
+    (tmp_path / "config.toml").write_text(f'base_url = "https://cafe.example"\n{site}{source}')
+    assert "posts/bun.md: 1 entry" in lint("posts/bun.md", folder=tmp_path).stdout
+
+
 def test_a_feed_on_the_web_is_fetched_twice_to_see_whether_its_guids_stay(tmp_path):
     builds: list[int] = []
 

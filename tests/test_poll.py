@@ -8,8 +8,10 @@ import pytest
 from feed_server import Item
 from lab import CAFE, Lab
 from loopback import Reply, Request
+from sqlalchemy import update
 
 from bridge.model import PostState
+from bridge.store import holds, schema
 
 QUARTER, HALF_DAY = timedelta(minutes=15), timedelta(hours=12)
 
@@ -389,3 +391,83 @@ def test_a_folder_that_disappears_is_an_error_and_deletes_nothing(folder_lab: La
     folder_lab.poll()
     assert str(folder) in (folder_lab.source("posts").error or "")
     assert len(folder_lab.posts()) == 1
+
+
+# ── read in another way ──────────────────────────────────────────────────────────────────────────
+
+LISTED = "What is in it:\n- {}\n- salt\n"  # a list to CommonMark, a paragraph to Python-Markdown
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A folder of twelve posts that read otherwise in another dialect."""
+    path = tmp_path / "site" / "content"
+    path.mkdir(parents=True)
+    for number in range(12):
+        write(path, f"old{number}", LISTED.format(f"flour {number}"), date=f"2026-02-{number + 1:02}")
+    return path
+
+
+@pytest.fixture
+def followed(make_services, clock, site: Path, database: str) -> Iterator[Lab]:
+    """A bridge with a follower, to whom all twelve posts are known."""
+    source = f'[[sites.cafe.sources]]\nname = "posts"\nfolder = "{site}"\n'
+    with Lab(make_services, clock, sources=source, database=database) as lab:
+        lab.poll()
+        lab.follow(lab.peer().person())
+        yield lab
+
+
+def has_lists(lab: Lab) -> set[bool]:
+    return {"<li>" in post.note["content"] for post in lab.posts()}
+
+
+def wait_for_edits(lab: Lab) -> int:
+    """Let every edit stand for as long as it has to; return how many deliveries came of it."""
+    lab.wait(minutes=20)
+    lab.poller.publish_due()
+    return lab.deliver()
+
+
+def test_a_generators_configuration_that_appears_is_no_edit_of_its_posts(followed: Lab, site: Path) -> None:
+    assert has_lists(followed) == {True}
+    (site.parent / "pelicanconf.py").write_text("PATH = 'content'\n")
+    followed.poll()
+    assert has_lists(followed) == {False}
+    assert wait_for_edits(followed) == 0
+    with followed.services.store.read() as tx:
+        assert holds.held_edits(tx, "cafe") == {}
+
+
+def test_an_upgrade_that_reads_files_otherwise_is_no_edit_of_its_posts(followed: Lab, site: Path) -> None:
+    (site.parent / "pelicanconf.py").write_text("PATH = 'content'\n")
+    with followed.services.store.write() as tx:  # as versions before this one remembered a folder
+        tx.execute(update(schema.sources).values(body_hash="0" * 64))
+    followed.poll()
+    assert has_lists(followed) == {False}
+    assert wait_for_edits(followed) == 0
+
+
+def test_what_is_new_goes_out_though_all_is_read_otherwise(followed: Lab, site: Path) -> None:
+    (site.parent / "pelicanconf.py").write_text("PATH = 'content'\n")
+    write(site, "new", "Fresh buns", date="2026-03-01")
+    followed.poll()
+    assert followed.newest().state is PostState.PUBLISHED
+    assert followed.deliver() == 1
+
+
+def test_an_edit_after_all_was_read_otherwise_is_sent_and_one_taken_back_is_not(
+    followed: Lab, site: Path
+) -> None:
+    write(site, "new", LISTED.format("rye"), date="2026-03-01")
+    followed.poll()
+    assert followed.deliver() == 1
+    (site.parent / "pelicanconf.py").write_text("PATH = 'content'\n")
+    followed.poll()
+    for text in ("spelt", "rye"):  # taken back within minutes
+        write(site, "new", LISTED.format(text), date="2026-03-01")
+        followed.poll()
+    assert wait_for_edits(followed) == 0
+    write(site, "new", LISTED.format("wheat"), date="2026-03-01")
+    followed.poll()
+    assert wait_for_edits(followed) == 1

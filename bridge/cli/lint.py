@@ -12,7 +12,7 @@ from bridge import PRODUCT, __version__
 from bridge.addresses import Reach
 from bridge.cli.output import print_json, say
 from bridge.cli.settings import Settings
-from bridge.config import Config, FeedSource
+from bridge.config import Config, FeedSource, FolderSource
 from bridge.entrykeys import strong_keys
 from bridge.errors import BridgeError, SourceError
 from bridge.folders import folder_in
@@ -23,6 +23,7 @@ from bridge.poll import FEED_ACCEPT, FEED_LIMIT, FEED_SECONDS
 from bridge.services import utc_now
 from bridge.sources.feed import parse_feed
 from bridge.sources.folder import MARKDOWN, Folder, read_folder
+from bridge.sources.generator import DialectName
 from bridge.sources.markdownpost import name_of
 from bridge.sources.rawfeed import look_at
 from bridge.websub import find_hub
@@ -67,7 +68,7 @@ def lint(settings: Settings, target: str | None, all_sources: bool, strict: bool
 def _look_at(settings: Settings, target: str) -> Report:
     if target.startswith(("http://", "https://")):
         return _try(target, lambda: asyncio.run(_look_at_url(target, settings.reach())))
-    return _try(target, lambda: _look_at_file(Path(target)))
+    return _try(target, lambda: _look_at_file(Path(target), _dialect(settings, Path(target))))
 
 
 def _look_at_all(settings: Settings) -> list[Report]:
@@ -126,11 +127,22 @@ async def _fetch(client: Client, url: str) -> Answered:
     return outcome
 
 
-def _look_at_file(path: Path) -> Look:
+def _dialect(settings: Settings, path: Path) -> DialectName:
+    """Return what config.toml says of the folder that a file is in; without one, nothing."""
+    try:
+        sites = settings.load_config().sites.values()
+    except BridgeError:
+        return "auto"
+    folders = [one for site in sites for one in site.sources if isinstance(one, FolderSource)]
+    told = (one.dialect for one in folders if path.resolve().is_relative_to(one.folder.resolve()))
+    return next(told, "auto")
+
+
+def _look_at_file(path: Path, dialect: DialectName) -> Look:
     if path.is_dir():
-        return Look(read_folder(Folder(path, _ANYWHERE), now=utc_now()), utc_now())
+        return Look(read_folder(Folder(path, _ANYWHERE, dialect=dialect), now=utc_now()), utc_now())
     if path.suffix.lower() in MARKDOWN:
-        return _look_at_post(path)
+        return _look_at_post(path, dialect)
     try:
         body = path.read_bytes()
     except OSError as error:
@@ -140,11 +152,11 @@ def _look_at_file(path: Path) -> Look:
     return Look(harvest, now, look_at(body), has_hub=harvest.hub is not None)
 
 
-def _look_at_post(path: Path) -> Look:
+def _look_at_post(path: Path, dialect: DialectName) -> Look:
     """Look at one Markdown file, in its folder, where its pictures are."""
     if not path.is_file():
         raise SourceError(f"There is no file {path}.")
-    found = read_folder(Folder(path.parent, _ANYWHERE), now=utc_now())
+    found = read_folder(Folder(path.parent, _ANYWHERE, dialect=dialect), now=utc_now())
     entries = tuple(entry for entry in found.entries if entry.guid == name_of(path.name).key)
     problems = tuple(one for one in found.problems if one.where.partition(":")[0] == path.name)
     if not entries and not problems:

@@ -129,6 +129,11 @@ class FolderSource:
     `{title_slug}`, `{path}`, `{folder}`, `{category}` (the first one), `{year}`, `{month}`, `{day}` and
     `{language}` are known too. Without it the bridge serves the pages and their pictures itself."""
 
+    dialect: Literal["auto", "commonmark", "python-markdown"] = "auto"
+    """How the Markdown in it is read. `"commonmark"`: as most generators do. `"python-markdown"`: as Pelican,
+    MkDocs and Nikola do, with their headers, extensions and slugs. `"auto"`: as the generator does whose
+    configuration lies in the folder or above it, or whose kind of header a file has."""
+
     allow_symlinks: bool = False
     """Whether links in the folder are followed, to files that lie in the folder too. Links that lead out of
     it never are."""

@@ -10,8 +10,12 @@ from pathlib import Path
 
 from bridge.errors import FolderError, SourceError
 from bridge.model import Entry, Harvest, Problem
+from bridge.sources.generator import UNTOLD, Dialect, DialectName, dialect_of
 from bridge.sources.html import one_line
 from bridge.sources.markdownpost import PICTURE_SUFFIXES, Rendered, Rules, name_of, read_post
+
+READING = 1
+"""How files are read; one more when unchanged files become other words, other tags or other links."""
 
 MAX_FILES = 20_000
 MAX_FILE = 2_000_000
@@ -37,6 +41,7 @@ class Folder:
     media_url: Callable[[str], str] | None = None
     allow_symlinks: bool = False
     zone: tzinfo = UTC
+    dialect: DialectName = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +55,29 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What is in a folder, in order of path: Markdown files, pictures, and what was skipped for a reason."""
+    """What is in a folder, in order of path: Markdown files, pictures, and what was skipped for a reason.
+
+    `dialect`: how its files are to be read.
+    """
 
     files: tuple[Found, ...]
     pictures: frozenset[str]
     problems: tuple[Problem, ...] = ()
+    dialect: Dialect = UNTOLD
 
 
 @dataclass(frozen=True, slots=True)
 class Cached:
-    """What a file was rendered to, valid while the file and the pictures it found are the same."""
+    """What a file was rendered to, valid while the file, its dialect and the pictures it found stay."""
 
     found: Found
     pictures: frozenset[str]
     rendered: Rendered
+    dialect: Dialect = UNTOLD
 
     def is_current(self, listing: Listing) -> bool:
-        """Say whether the pictures it asked for are still the ones that are there."""
-        return self.rendered.pictures & listing.pictures == self.pictures
+        """Say whether its dialect, and which of the pictures it asked for are there, are still the same."""
+        return self.dialect == listing.dialect and self.rendered.pictures & listing.pictures == self.pictures
 
 
 Cache = MutableMapping[str, Cached]
@@ -77,31 +87,51 @@ def scan(folder: Folder) -> Listing:
     """List the folder without opening a file. Raises `FolderError` when it is missing or unreadable."""
     walk = _Walk(folder)
     walk.visit(folder.root, "", 0)
-    return Listing(
-        tuple(sorted(walk.files, key=lambda f: f.path)), frozenset(walk.pictures), tuple(walk.problems)
-    )
+    files = tuple(sorted(walk.files, key=lambda f: f.path))
+    dialect = dialect_of(folder.root, folder.dialect)
+    return Listing(files, frozenset(walk.pictures), tuple(walk.problems), dialect)
 
 
 def fingerprint(listing: Listing) -> str:
-    """Return a text that changes whenever a file is added, removed, renamed or written."""
+    """Return a text that changes whenever a file is added, removed, renamed or written: ``READING:FILES``.
+
+    What stands before the colon says how they are read, and changes with that.
+    """
     digest = hashlib.sha256()
     for found in listing.files:
         digest.update(f"{found.path}\0{found.mtime_ns}\0{found.size}\n".encode())
     digest.update("\n".join(sorted(listing.pictures)).encode())
-    return digest.hexdigest()
+    return f"{_reading(listing)}:{digest.hexdigest()}"
 
 
-def read_folder(folder: Folder, *, now: datetime, cache: Cache | None = None) -> Harvest:
+def _is_read_anew(listing: Listing, before: str | None) -> bool:
+    """Say whether files were read in another way before: then what differs may be our doing alone."""
+    return before is not None and before.partition(":")[0] != _reading(listing)
+
+
+def _reading(listing: Listing) -> str:
+    return f"{READING}-{hashlib.sha256(repr(listing.dialect).encode()).hexdigest()[:12]}"
+
+
+def read_folder(
+    folder: Folder, *, now: datetime, cache: Cache | None = None, before: str | None = None
+) -> Harvest:
     """Return the folder's entries, in order of path; a file that cannot be read is a problem, and unreadable.
 
-    Drafts and expired posts are not yielded. What `cache` holds from the last time is not rendered again.
+    Drafts and expired posts are not yielded. What `cache` holds from the last time is not rendered again;
+    `before` is the fingerprint of that time.
     """
     listing = scan(folder)
     reader = _Reader(folder, listing, now, {} if cache is None else cache)
     entries = [entry for found in listing.files if (entry := reader.read(found))]
     for gone in set(reader.cache) - {found.path for found in listing.files}:
         del reader.cache[gone]
-    return Harvest(tuple(entries), (*listing.problems, *reader.problems), unreadable=tuple(reader.unreadable))
+    return Harvest(
+        tuple(entries),
+        (*listing.problems, *reader.problems),
+        unreadable=tuple(reader.unreadable),
+        anew=_is_read_anew(listing, before),
+    )
 
 
 class _Walk:
@@ -203,7 +233,9 @@ class _Reader:
         self._folder = folder
         self._listing = listing
         self._now = now
-        self._rules = Rules(folder.site_url, folder.url_template, folder.media_url, folder.zone)
+        self._rules = Rules(
+            folder.site_url, folder.url_template, folder.media_url, folder.zone, listing.dialect
+        )
         self._keys: dict[str, str] = {}
 
     def read(self, found: Found) -> Entry | None:
@@ -239,7 +271,8 @@ class _Reader:
             return cached.rendered
         text = read_text(self._folder, found.path)
         rendered = read_post(text, found.path, self._rules, self._listing.pictures, self._now)
-        self.cache[found.path] = Cached(found, rendered.pictures & self._listing.pictures, rendered)
+        pictures = rendered.pictures & self._listing.pictures
+        self.cache[found.path] = Cached(found, pictures, rendered, self._listing.dialect)
         return rendered
 
 

@@ -26,19 +26,38 @@ _FENCES = {"---": "YAML", "+++": "TOML"}
 _YES = frozenset({"true", "yes", "on", "1"})
 
 
-def split(text: str, where: str) -> tuple[Fields, str, int]:
+def split(text: str, where: str, *, meta: bool = False, plain: bool = False) -> tuple[Fields, str, int]:
     """Return the fields, the body, and the line on which the body starts.
 
-    A file without front matter has no fields, or those of its `headers`. Raises `SourceError` naming the line
-    when it cannot be read.
+    A file without front matter has no fields, or those of its `headers`. `meta`: whatever looks like a field
+    is one, as Python-Markdown has it; `plain`: between `---` too, where that is no more than fields. Raises
+    `SourceError` naming the line when it cannot be read.
     """
-    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    text = with_plain_ends(text)
     first = text.split("\n", 1)[0].rstrip()
     if first in _FENCES:
-        return _split_fenced(text, first, where)
+        return (_split_plain(text) if plain and first == "---" else None) or _split_fenced(text, first, where)
     if first.startswith("{") and not first.startswith(("{{", "{%")):
         return _split_json(text, where)
-    return headers.split(text) or _split_unopened(text, where) or ({}, text, 1)
+    found = headers.split(text) or _split_unopened(text, where)
+    return found or (_small(headers.split_meta(text), where) if meta else None) or ({}, text, 1)
+
+
+def with_plain_ends(text: str) -> str:
+    """Return a text without a byte order mark, its lines ending as Unix has it."""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n")
+
+
+def _split_plain(text: str) -> headers.Split | None:
+    """Split fields between `---` that YAML would read otherwise: of `title: One #2: two` it takes “One”."""
+    head = re.match(r"---[ \t]*\n(.{0,65536}?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", text, re.DOTALL)
+    return headers.split_meta(text) if head and headers.is_plain(head[1].split("\n")) else None
+
+
+def _small(found: headers.Split | None, where: str) -> headers.Split | None:
+    if found and sum(map(len, found[0].values())) > MAX_BLOCK:
+        raise SourceError(f"{where}:1: the header is larger than 64 KB. Put an empty line before the text.")
+    return found
 
 
 def _split_unopened(text: str, where: str) -> tuple[Fields, str, int] | None:
@@ -87,7 +106,7 @@ def _normalise(fields: Mapping[Any, Any], depth: int = 0) -> Fields:
 
 def _load_yaml(block: str, where: str) -> object:
     try:
-        return _read_yaml(block)
+        return read_yaml(block)
     except yaml.MarkedYAMLError as error:
         if "\t" in block:  # JavaScript's and Ruby's readers take tabs, so people have them
             return _load_yaml(block.replace("\t", "  "), where)
@@ -102,7 +121,8 @@ def _load_yaml(block: str, where: str) -> object:
         ) from error
 
 
-def _read_yaml(block: str) -> object:
+def read_yaml(block: str) -> object:
+    """Return YAML as texts, lists and mappings; raises what PyYAML does, and ValueError for many aliases."""
     loader = _Loader(block)
     try:
         return loader.get_single_data()

@@ -7,7 +7,7 @@ _WITHHELD = (
     *("draft", "drafts", "is_draft", "isdraft", "private", "hidden", "unlisted", "headless"),
     "eleventyexcludefromcollections",
 )
-_NOT_YET = frozenset({"draft", "private", "hidden", "pending", "unpublished", "trash"})
+_NOT_YET = frozenset({"draft", "private", "hidden", "pending", "skip", "unpublished", "trash"})
 _NEVER = frozenset({"never", "false"})
 _PAGES = frozenset(
     {"index", "about", "about-me", "contact", "404", "search", "archive", "archives", "tags", "categories"}

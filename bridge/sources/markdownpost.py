@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, tzinfo
 from pathlib import PurePosixPath
 from posixpath import normpath
@@ -15,6 +15,7 @@ from bridge.sources import frontmatter, intent, permalink
 from bridge.sources.controls import Told, read_fields, read_tags
 from bridge.sources.fields import language_tag, plausible
 from bridge.sources.frontmatter import Fields
+from bridge.sources.generator import UNTOLD, Dialect
 from bridge.sources.html import (
     absolute_url,
     absolutise,
@@ -47,6 +48,7 @@ _MARKED = re.compile(
     r"`[^`]{1,200}`|\*\*[^*]{1,200}\*\*|(?<!\w)([*_])\w[^*_]{0,200}(?<!\s)\1(?!\w)|\[[^\[\]]{1,200}\]\([^()]{1,500}\)"
 )
 _HEADING_END = re.compile(r"[ \t]#*[ \t]*(?:\{[^{}]{0,200}\})?[ \t]*$")
+_INTRASITE = re.compile(r"(?:\{|%7B|\|)(static|attach|filename|author|category|index|tag)(?:\}|%7D|\|)")
 _MORE = re.compile(r"<!--\s{0,5}(?:more|excerpt|truncate)\s{0,5}-->", re.IGNORECASE)
 # Suffixes that mark a translation (`post.fr.md`); a list, because `notes.js.md` is no language.
 _LANGUAGES = re.compile(
@@ -64,6 +66,7 @@ class Rules:
     url_template: str | None = None
     media_url: Callable[[str], str] | None = None
     zone: tzinfo = UTC
+    dialect: Dialect = UNTOLD
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class Name:
 
     path: str
     key: str
+    stem: str
     slug: str
     date: date | None
     language: str | None
@@ -102,7 +106,7 @@ def name_of(path: str) -> Name:
     else:
         key = str(file.parent / base)
     slug, date = permalink.dated_name(base)
-    return Name(path, f"{key}.{suffix}" if language else key, slug, date, language)
+    return Name(path, f"{key}.{suffix}" if language else key, base, slug, date, language)
 
 
 def read_post(text: str, path: str, rules: Rules, pictures: frozenset[str], now: datetime) -> Rendered:
@@ -110,14 +114,18 @@ def read_post(text: str, path: str, rules: Rules, pictures: frozenset[str], now:
 
     Raises `SourceError` when the front matter or the Markdown cannot be read.
     """
-    fields, body, _ = frontmatter.split(text, path)
+    dialect = rules.dialect.of_file(frontmatter.with_plain_ends(text))
+    plain = dialect.generator == "pelican" and dialect.is_told
+    found, body, _ = frontmatter.split(text, path, meta=dialect.reads_meta, plain=plain)
+    fields = {**dict(dialect.defaults), **found}
     if intent.is_draft(fields):
         return Rendered(None)
     if len(body) > MAX_MARKDOWN:
         raise SourceError(
             f"{path}: the text is longer than a million characters. Split it into several files."
         )
-    return _PostReader(fields, name_of(path), rules, pictures, now).read(strip_controls(body))
+    told = replace(rules, dialect=dialect)
+    return _PostReader(fields, name_of(path), told, pictures, now).read(strip_controls(body))
 
 
 class _PostReader:
@@ -155,7 +163,7 @@ class _PostReader:
             guid=self.name.key,
             link=link,
             title=title,
-            html=absolutise(render(before + after, self.name.path), base, local=self._local),
+            html=absolutise(self._render(before + after), base, local=self._local),
             summary=self._summary(before if after else ""),
             published_at=published,
             updated_at=self._date(*_UPDATED),
@@ -167,6 +175,9 @@ class _PostReader:
         )
         return Rendered(entry, tuple(self.problems), self._date(*_EXPIRES), frozenset(self._looked_for))
 
+    def _render(self, markdown: str) -> str:
+        return render(markdown, self.name.path, self.rules.dialect)
+
     def _text(self, *names: str) -> str:
         return frontmatter.text(self.fields, *names) or frontmatter.text(self._extra, *names)
 
@@ -175,7 +186,7 @@ class _PostReader:
         given = one_line(self._plain(frontmatter.text(self.fields, "title", "name")))
         match = _HEADING.match(body.lstrip())
         if match:
-            heading = one_line(plain_text(render(_HEADING_END.sub("", match[1]), self.name.path)))
+            heading = one_line(plain_text(self._render(_HEADING_END.sub("", match[1]))))
             if not given or heading == given:
                 return heading or given, body.lstrip()[match.end() :]
         if given:
@@ -186,7 +197,7 @@ class _PostReader:
     def _plain(self, text: str) -> str:
         """Return a field's text without the markup that themes let people write there."""
         if _MARKED.search(text):
-            return plain_text(render(text, self.name.path))
+            return plain_text(self._render(text))
         return plain_text(text) if looks_like_html(text) and re.search(r"</|&", text) else text
 
     def _date(self, *names: str) -> datetime | None:
@@ -220,21 +231,27 @@ class _PostReader:
         if not self.rules.url_template:
             return None
         local = published.astimezone(self.rules.zone) if published else None
+        dialect, given = self.rules.dialect, frontmatter.text(self.fields, "slug")
         values = {
-            "slug": frontmatter.text(self.fields, "slug") or self.name.slug,
-            "title_slug": permalink.slugify(title),
-            "path": self.name.key,
+            "slug": given or permalink.slug_of(dialect, title, self.name.stem, self.name.slug),
+            "title_slug": permalink.title_slug(dialect, title),
+            "path": self.name.key
+            if dialect.directory_urls
+            else str(PurePosixPath(self.name.path).with_suffix("")),
             "folder": str(PurePosixPath(self.name.key).parent),
-            "category": permalink.slugify(next(iter(self._listed("categories", "category")), "")),
+            "category": permalink.title_slug(dialect, self._category()),
             "year": f"{local:%Y}" if local else "",
             "month": f"{local:%m}" if local else "",
             "day": f"{local:%d}" if local else "",
             "language": language or "",
         }
-        values = {name: value.replace(" ", "-") for name, value in values.items()}  # as every generator does
+        if dialect.generator != "mkdocs":  # which takes a file's name as it is
+            values = {name: value.replace(" ", "-") for name, value in values.items()}
         address = permalink.expand(self.rules.url_template, values)
         if address is None:
-            self._complain("has no link because url_template needs a field that it lacks (mostly its date).")
+            self._complain(
+                "has no link because url_template needs a field that it lacks (mostly its date or slug)."
+            )
             return None
         return permalink.join_site(self.rules.site_url, address.strip("."))
 
@@ -247,7 +264,7 @@ class _PostReader:
         given = self._text(*_SUMMARY)
         if given:
             return one_line(self._plain(given), 2000)
-        return one_line(plain_text(render(before_more, self.name.path)), 2000) if before_more else ""
+        return one_line(plain_text(self._render(before_more)), 2000) if before_more else ""
 
     def _tags(self) -> list[str]:
         return [tag for tag in self._listed(*_TAGS) if tag not in _COLLECTIONS]
@@ -255,6 +272,13 @@ class _PostReader:
     def _listed(self, *names: str) -> list[str]:
         taxonomies = frontmatter.table(self.fields, "taxonomies")
         return [*frontmatter.texts(self.fields, *names), *frontmatter.texts(taxonomies, *names)]
+
+    def _category(self) -> str:
+        """Return the first category; Pelican's is the folder's name where a file has none."""
+        given = next(iter(self._listed("categories", "category")), "")
+        if given or self.rules.dialect.generator != "pelican":
+            return given
+        return PurePosixPath(self.rules.dialect.below, self._folder).name or self.rules.dialect.category
 
     def _told(self) -> Told:
         """Return tags and controls, complaining about what is neither."""
@@ -286,12 +310,24 @@ class _PostReader:
 
     def _local(self, tag: str, url: str) -> str | None:
         """Return our own address of a picture in the folder, and a dead one for a link to a Markdown file."""
+        if self.rules.dialect.generator == "pelican" and (found := _INTRASITE.match(url)):
+            return self._intrasite(tag, found[1], url[found.end() :])
         parts = take_apart(url.strip())
         if parts.scheme or parts.netloc or not parts.path:
             return None
         if tag == "a":
             return "invalid:" if parts.path.lower().endswith((".md", ".markdown")) else None
         return self._served(unquote(parts.path)) if self.rules.media_url else None
+
+    def _intrasite(self, tag: str, what: str, path: str) -> str:
+        """Return the address behind Pelican's `{static}/a.png`, `{attach}a.png` or `{filename}other.md`."""
+        folder = "" if path.startswith("/") else f"{self.rules.dialect.below}/{self._folder}"
+        whole = normpath(f"{folder}/{path}".lstrip("/"))
+        if what not in ("static", "attach", "filename") or whole.startswith(".."):
+            return "invalid:"
+        below = f"{self.rules.dialect.below}/" if self.rules.dialect.below else ""
+        inside = self._local(tag, "/" + whole.removeprefix(below))
+        return inside or permalink.join_site(self.rules.site_url, whole) or "invalid:"
 
     def _served(self, path: str) -> str | None:
         assert self.rules.media_url is not None

@@ -1,4 +1,4 @@
-"""Markdown, as GitHub and the generators read it (CommonMark and what they add to it), becomes HTML."""
+"""Markdown becomes HTML: read as CommonMark with what GitHub and generators add, or by Python-Markdown."""
 
 from functools import cache
 
@@ -11,18 +11,22 @@ from mdit_py_plugins.superscript import superscript_plugin
 
 from bridge.errors import SourceError
 from bridge.sources.dialects import settle_dialects
+from bridge.sources.generator import COMMONMARK, Dialect
+from bridge.sources.pythonmarkdown import render_python
 from bridge.sources.shortcodes import expand_shortcodes
 from bridge.sources.text import one_line
 
 MAX_COST = 200_000_000  # signs times characters; about four seconds at worst
 
 
-def render(text: str, path: str) -> str:
+def render(text: str, path: str, dialect: Dialect = COMMONMARK) -> str:
     """Return Markdown as HTML, raw HTML included: sanitising comes later, for every source alike.
 
     Raises `SourceError` naming `path` for text that the parser cannot take.
     """
     try:
+        if dialect.extensions is not None:
+            return render_python(expand_shortcodes(text, notes=False), dialect.extensions)
         return str(_parser().render(expand_shortcodes(settle_dialects(text))))
     except Exception as error:  # RecursionError on deep nesting; the library promises nothing
         reason = one_line(str(error), 100) or type(error).__name__

@@ -38,15 +38,16 @@ _FIELD = re.compile(r"[a-z_]\w{0,40}(?:\.\w{1,40}){1,5}(?:\s?\||$)")
 _ADDRESS = re.compile(r"[\w./-]{1,200}")
 
 
-def expand_shortcodes(markdown: str) -> str:
-    """Return Markdown without generator syntax."""
-    return _Expander().run(markdown)
+def expand_shortcodes(markdown: str, *, notes: bool = True) -> str:
+    """Return Markdown without generator syntax; `notes`: and without what Obsidian and kramdown add."""
+    return _Expander(notes=notes).run(markdown)
 
 
 class _Expander:
     """Walks over a text token by token, knowing whether it stands in code."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, notes: bool) -> None:
+        self._notes = notes
         self._fence = ""
         self._verbatim = ""  # the Liquid tag that ends a stretch in which nothing is expanded
 
@@ -62,7 +63,7 @@ class _Expander:
             return whole
         if match["liquid"] is not None or match["hugo"] is not None:
             return self._tag(whole, match["liquid"] or match["hugo"].strip("<>%"))
-        if self._verbatim:
+        if self._verbatim or (match["output"] is None and not self._notes):
             return whole
         if match["style"] is not None or match["hidden"] is not None:
             return ""

@@ -44,6 +44,12 @@ def forget_sent(tx: Tx, pk: int) -> None:
     tx.execute(update(_table).where(_columns.pk == pk).values(sent_hash=None))
 
 
+def reads_now(tx: Tx, pk: int, text_hash: str) -> None:
+    """Record that what followers were sent reads like this now; not of a post whose edit they lack."""
+    is_known = _columns.sent_hash == _columns.text_hash
+    tx.execute(update(_table).where(_columns.pk == pk, is_known).values(sent_hash=text_hash))
+
+
 def said_before(tx: Tx, pk: int, note: Mapping[str, Any]) -> bool:
     """Say whether followers were sent a post with these very words and pictures before."""
     activities = schema.activities.c
