@@ -17,12 +17,24 @@ from bridge.activitypub.reactions import read_emoji
 from bridge.activitypub.values import get_id
 from bridge.addresses import host_of
 from bridge.admission import admitted, host_reached
+from bridge.complaints import keep_complaint
 from bridge.errors import BadDocument
 from bridge.incoming import Incoming, act_key, in_one_spelling, post_of, seen_keys, site_of
 from bridge.model import Follower, RemoteActor
 from bridge.services import Services
-from bridge.sources.html import clean_incoming
-from bridge.store import Tx, caps, deliveries, followers, identity, inbox, interactions, posts, remote
+from bridge.sources.html import clean_incoming, truncate_html
+from bridge.store import (
+    Tx,
+    caps,
+    deliveries,
+    erasure,
+    followers,
+    identity,
+    inbox,
+    interactions,
+    posts,
+    remote,
+)
 from bridge.store.deliveries import NewActivity
 from bridge.store.interactions import BOOST, LIKE, REPLY, NewInteraction
 
@@ -44,6 +56,9 @@ def take_effect(tx: Tx, services: Services, incoming: Incoming) -> str:
     if effect is None:
         inbox.count_ignored(tx, activity.type, now=incoming.now)
         return f"ignored: {activity.type}"
+    ended_at = inbox.undone_at(tx, act_key(incoming.signer, incoming.signer))
+    if ended_at is not None and incoming.said_at <= ended_at:
+        return "its actor was deleted"
     if activity.id is None:
         return effect(tx, services, incoming)
     key, after_all = act_key(incoming.signer, activity.id), activity.type == "Follow"
@@ -141,8 +156,10 @@ def _block(tx: Tx, services: Services, incoming: Incoming) -> str:
     site = site_of(services, incoming.activity.object_id)
     if site is None:
         return "not about us"
-    removed = _leave(tx, services, incoming, site, "they blocked us")
-    return f"{incoming.signer} blocked {site}" + (" and no longer follows" if removed else "")
+    _leave(tx, services, incoming, site, "they blocked us")
+    erasure.erase(tx, incoming.signer, "they blocked us", site=site, now=incoming.now)
+    identity.touch(tx)
+    return f"blocked {site}"  # who is erased with their words
 
 
 def _leave(tx: Tx, services: Services, incoming: Incoming, site: str | None, reason: str) -> int:
@@ -265,13 +282,18 @@ def _reply(tx: Tx, services: Services, incoming: Incoming) -> str:
         activity_id=incoming.activity.id,
         public=parts.is_public and incoming.activity.is_public,
         in_reply_to=in_one_spelling(services, parts.in_reply_to),
-        content=clean_incoming(parts.content)[:MAX_REPLY],
+        content=shown_reply(parts.content),
         url=parts.url,
         published_at=parts.published,
     )
     interactions.save(tx, new, now=incoming.now)
     identity.touch(tx)
     return f"reply by {incoming.signer}"
+
+
+def shown_reply(html: str) -> str:
+    """Return what is kept of a reply: cleaned first, then cut, so that no cut ends inside a tag."""
+    return truncate_html(clean_incoming(html), MAX_REPLY, unit=len)
 
 
 def _reply_parts(activity: Activity):  # type: ignore[no-untyped-def]
@@ -305,7 +327,7 @@ def _update(tx: Tx, services: Services, incoming: Incoming) -> str:
     if parts is None:
         return "not about us"
     public = parts.is_public and activity.is_public
-    content = clean_incoming(parts.content)[:MAX_REPLY]
+    content = shown_reply(parts.content)
     changed = interactions.revise_reply(tx, incoming.signer, parts.id, content=content, public=public)
     if changed:
         identity.touch(tx)
@@ -316,7 +338,8 @@ def _delete(tx: Tx, services: Services, incoming: Incoming) -> str:
     activity = incoming.activity
     if activity.is_about_its_actor:
         forget(tx, incoming.signer, "their account was deleted", now=incoming.now)
-        return f"{incoming.signer} is gone"
+        _take_back(tx, incoming, incoming.signer, came=True)
+        return "an account is gone"  # kept with the arrival, whose other words were erased
     if activity.object_id is None:
         return "not about us"
     removed = interactions.remove_reply(tx, incoming.signer, activity.object_id)
@@ -342,10 +365,8 @@ def _move(tx: Tx, services: Services, incoming: Incoming) -> str:
 
 
 def forget(tx: Tx, actor_id: str, reason: str, *, now: datetime) -> None:
-    """Erase a remote actor with everything they did (SECURITY D8)."""
-    followers.remove(tx, actor_id, reason=reason, now=now)
-    interactions.forget_actor(tx, actor_id)
-    remote.forget_actor(tx, actor_id)
+    """Erase a remote actor with everything they did, and what of ours names them."""
+    erasure.erase(tx, actor_id, reason, now=now)
     identity.touch(tx)
 
 
@@ -363,4 +384,5 @@ EFFECTS: Mapping[str, Effect] = {
     "Delete": _delete,
     "Remove": _remove,
     "Move": _move,
+    "Flag": keep_complaint,
 }

@@ -27,6 +27,7 @@ def keep_house(services: Services, stop: Stop, *, step: int = STEP, breath: floa
         time.sleep(breath)
     with store.write() as tx:
         aside.purge(tx, now=now)
+    store.fold_log()
     tidy_pictures(services, now=now)
     return taken
 

@@ -271,6 +271,8 @@ class Receiver:
     def _settle_one(self, tx: Tx, verdict: Verdict) -> None:
         now, received = self._services.now(), verdict.received
         match verdict:
+            case Ready() if not inbox.is_waiting(tx, received.id):
+                return  # its actor was erased meanwhile
             case Ready(activity=activity, signer=signer):
                 actor = self._save_actor(tx, verdict, now=now)
                 incoming = Incoming(activity, signer, actor, received.id, now, _signed_at(received))
@@ -383,9 +385,6 @@ class Registrar:
 
     def _save(self, tx: Tx, errand: Errand, found: FoundActor, *, now: datetime) -> None:
         actor = kept(tx, self._services, found.actor, errand.actor, now=now)
-        if actor.moved_to and actor.moved_to != errand.actor.moved_to:
-            # A follower stays until they unfollow or are gone; their new account follows by itself, or not.
-            log.info("%s moved to %s", actor.handle, actor.moved_to)
         remote.save_actor(tx, actor, host_reached(actor), now=now)
         followers.relocate(tx, actor, host_reached(actor))
         for key in found.keys:
@@ -395,6 +394,6 @@ class Registrar:
         """410 is the end; 404 only three times over two days: servers have bad days."""
         if missing.gone or errand.misses + 1 >= MISSES_UNTIL_GONE:
             log.warning("%s is gone (%s): everything of theirs is erased", errand.actor.handle, missing.why)
-            forget(tx, errand.actor.id, f"their account is gone: {missing.why}", now=now)
+            forget(tx, errand.actor.id, "their account is gone", now=now)
         else:
             remote.postpone(tx, errand.actor.id, due_at=now + MISS_PAUSE, missed=True)

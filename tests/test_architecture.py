@@ -14,7 +14,8 @@ PACKAGE = ROOT / "bridge"
 # Imports point down only: a module may use its own layer and those below it. A new module is placed here.
 LAYERS = (
     {"__main__", "cli", "config_reference", "demo", "web", "worker"},
-    {"absence", "admission", "closing", "compose", "deliver", "drafting", "due", "effects", "fetch",
+    {"absence", "admission", "closing", "complaints", "compose", "deliver", "drafting", "due",
+     "effects", "fetch",
      "folders", "holding", "housekeeping", "incoming", "lookat", "mentions", "openfiles", "pictured",
      "pins", "poll",
      "preview", "preview_page", "profile", "publish", "reading", "receive", "secondlook", "sendagain",

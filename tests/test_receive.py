@@ -676,7 +676,7 @@ def test_one_poisoned_arrival_does_not_stop_the_others(lab: Lab) -> None:
 
 def test_what_has_no_effect_leaves_no_trace(lab: Lab) -> None:
     alice = lab.peer().person()
-    for kind in ("View", "Add", "Flag", "Listen"):
+    for kind in ("View", "Add", "Dislike", "Listen"):
         strange = alice.follow(CAFE) | {"type": kind}
         assert alice.send(strange, SHARED_INBOX) == 202
     assert lab.receive() == 0

@@ -24,6 +24,7 @@ from bridge.store import (
     interactions,
     peers,
     posts,
+    reports,
     sources,
     subscriptions,
 )
@@ -83,6 +84,7 @@ def _gather(services: Services) -> dict[str, Any]:
             "quarantined_arrivals": inbox.set_aside(tx),
             "set_aside": [dataclasses.asdict(one) for one in aside.listing(tx)],
             "interactions": interactions.totals(tx),
+            "reports": [{"at": at, **dataclasses.asdict(report)} for at, report in reports.newest(tx)],
             "free_bytes": shutil.disk_usage(services.config.data).free,
         }
 
@@ -180,6 +182,10 @@ def _print_trouble(found: dict[str, Any]) -> None:
         say(f"✗ {one['what']} of row {one['key']} failed {times}: {one['reason']}", style="red")
     for peer in found["failing_servers"]:
         say(f"✗ {peer['host']} does not answer: {peer['error']} ({peer['failures']} times)", style="yellow")
+    for report in found["reports"][:3]:
+        about = ", ".join(report["about"])
+        words = f": “{report['words']}”" if report["words"] else ""
+        say(f"! {report['actor_id']} reports {about}{words}", style="yellow")
     for _, kind, host, why in found["quarantined_arrivals"][:3]:
         say(f"✗ a {kind} from {host} is set aside: {why}", style="red")
     for one in found["quarantined"]:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bridge.errors import StoreError
@@ -146,7 +147,9 @@ def only_one(services: "Services") -> Iterator[None]:
         yield
         return
     path = services.config.data / "worker.lock"
-    with path.open("w") as lock:
+    private = partial(os.open, mode=0o600)
+    with open(path, "w", opener=private) as lock:
+        path.chmod(0o600)  # an older version's may be readable for others
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,6 +1,6 @@
 """Long note HTML cut to a size other servers accept, at the end of a block wherever that is possible."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from html.parser import HTMLParser
 
@@ -10,14 +10,20 @@ MARK = "…"
 _BLOCKS = frozenset({"p", "li", "ul", "ol", "blockquote", "pre"})
 
 
-def truncate_html(html: str, max_bytes: int) -> str:
-    """Return note HTML (`to_note_html`'s) of at most `max_bytes` bytes, “…” where something is missing.
+def in_bytes(text: str) -> int:
+    """Count bytes, as UTF-8 has them."""
+    return len(text.encode())
 
-    It is cut after a block; only when the last whole block ends in the first half, inside one, after a word.
+
+def truncate_html(html: str, limit: int, *, unit: Callable[[str], int] = in_bytes) -> str:
+    """Return clean HTML (a note's, or `clean_incoming`'s) of at most `limit` bytes, or as `unit` counts.
+
+    “…” stands where something is missing. It is cut after a block; only when the last whole block ends in the
+    first half, inside one, after a word.
     """
-    if len(html.encode()) <= max_bytes:
+    if unit(html) <= limit:
         return html
-    cutter = _Cutter(max_bytes)
+    cutter = _Cutter(limit, unit)
     cutter.feed(html)
     cutter.close()
     return cutter.result()
@@ -26,8 +32,9 @@ def truncate_html(html: str, max_bytes: int) -> str:
 class _Cutter(HTMLParser):
     """Copies balanced HTML until the budget is spent, remembering the last good place to stop."""
 
-    def __init__(self, budget: int) -> None:
+    def __init__(self, budget: int, unit: Callable[[str], int]) -> None:
         super().__init__(convert_charrefs=True)
+        self._count = unit
         self._budget = budget
         self._out: list[str] = []
         self._size = 0
@@ -38,7 +45,7 @@ class _Cutter(HTMLParser):
 
     def result(self) -> str:
         """Return the best cut there is."""
-        if len(self._block_cut.encode()) * 2 >= self._budget:
+        if self._count(self._block_cut) * 2 >= self._budget:
             return self._block_cut
         return self._word_cut or self._block_cut
 
@@ -57,12 +64,12 @@ class _Cutter(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         text = escape(data, quote=False)
-        if not self._full and self._size + len(text.encode()) + self._closing_size() > self._budget:
+        if not self._full and self._size + self._count(text) + self._closing_size() > self._budget:
             self._cut_inside(data)
         self._copy(text)
 
     def _copy(self, piece: str, *, opens: bool = False) -> None:
-        self._size += len(piece.encode())
+        self._size += self._count(piece)
         self._full = self._full or self._size + self._closing_size() > self._budget
         if not self._full:
             self._out.append(piece)
@@ -70,7 +77,7 @@ class _Cutter(HTMLParser):
             self._word_cut = self._cut_here(self._open[:-1] if opens else self._open)
 
     def _closing_size(self) -> int:
-        return sum(len(tag) + 3 for tag in self._open) + len(f"<p>{MARK}</p>".encode())
+        return sum(len(tag) + 3 for tag in self._open) + self._count(f"<p>{MARK}</p>")
 
     def _closing(self) -> str:
         return "".join(f"</{tag}>" for tag in reversed(self._open))
@@ -82,15 +89,17 @@ class _Cutter(HTMLParser):
 
     def _remember_block(self) -> None:
         cut = "".join(self._out) + _mark_within(self._open, block=True) + self._closing()
-        if len(cut.encode()) <= self._budget:
+        if self._count(cut) <= self._budget:
             self._block_cut = cut
 
     def _cut_inside(self, data: str) -> None:
         """Remember a cut within a text that no longer fits whole."""
         self._full = True
         room = self._budget - self._size - self._closing_size()
-        head = data.encode()[: max(0, room)].decode(errors="ignore")
-        while head and len(escape(head, quote=False).encode()) > room:
+        head = data[: max(0, room)]
+        if self._count(head) > room:
+            head = data.encode()[: max(0, room)].decode(errors="ignore")
+        while head and self._count(escape(head, quote=False)) > room:
             head = head[: len(head) * 3 // 4]
         if head := data[: word_end(data, len(head))].rstrip():
             self._word_cut = "".join(self._out) + escape(head, quote=False) + MARK + self._closing()

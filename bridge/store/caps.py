@@ -57,6 +57,7 @@ CAPS: Mapping[str, Cap] = {
 
 BOUNDED_ELSEWHERE: Mapping[str, str] = {
     "ignored": "50 types",
+    "reports": "20 of a server, 200 in all",
     "pushes": "20 of a source, 100 in all",
     "followers": "whoever proves to be someone; each is one row, and can be removed",
     "set_aside": "one for each row that cannot be handled, of tables that are bounded themselves",

@@ -113,6 +113,12 @@ class Store:
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT", bridge_plain=True) as tx:
             yield tx
 
+    def fold_log(self) -> None:
+        """Write SQLite's log into the database and empty it: it still holds what was erased since."""
+        if self._writer is not None:
+            with self._writer, self.maintenance() as tx:
+                tx.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         """Give every connection back."""
         self._engine.dispose()
@@ -213,6 +219,7 @@ def _on_connect(journal: str):  # type: ignore[no-untyped-def]  # SQLAlchemy's l
         _set_journal(cursor, journal)
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA secure_delete=ON")  # what is erased is overwritten, not only unlinked
         cursor.close()
 
     return configure

@@ -167,6 +167,12 @@ def recover(tx: Tx, *, now: datetime) -> int:
     return leases.recover(tx, _table, _columns.state == "pending", now=now, leased=False)
 
 
+def is_waiting(tx: Tx, received_id: int) -> bool:
+    """Say whether an arrival is still to take effect: it is not when its actor was erased meanwhile."""
+    here = (_columns.id == received_id, _columns.state == "pending")
+    return tx.execute(select(_columns.id).where(*here)).first() is not None
+
+
 def awaits(tx: Tx, actor_id: str, kind: str) -> bool:
     """Say whether an activity of this type by this actor waits to take effect."""
     waiting = (_columns.state == "pending", _columns.actor_id == actor_id, _columns.type == kind)
@@ -199,6 +205,13 @@ def undo(tx: Tx, key: str, *, signed_at: datetime | None = None, came: bool = Fa
     came = unsee(tx, key) or came
     came = came or bool(tx.scalar(select(undone.came).where(undone.key == key)))
     upsert(tx, schema.undone, {"key": key}, {"undone_at": now, "signed_at": signed_at or now, "came": came})
+
+
+def undone_at(tx: Tx, key: str) -> datetime | None:
+    """Return when its sender says that something was undone."""
+    undone = schema.undone.c
+    moment: datetime | None = tx.scalar(select(undone.signed_at).where(undone.key == key))
+    return moment
 
 
 def comes_late(tx: Tx, key: str, *, signed_at: datetime, after_all: bool) -> bool:

@@ -206,6 +206,13 @@ def _actor_and_when(row: Row[Any]) -> tuple[RemoteActor, datetime]:
     return _actor(row._mapping), row.fetched_at
 
 
+def has_to_do_with_us(tx: Tx, actor_id: str) -> bool:
+    """Say whether an actor follows a site of ours, or did anything with one of its posts."""
+    following = select(schema.followers.c.id).where(schema.followers.c.actor_id == actor_id)
+    doing = select(schema.interactions.c.id).where(schema.interactions.c.actor_id == actor_id)
+    return tx.execute(following.union_all(doing).limit(1)).first() is not None
+
+
 def _actor(row: RowMapping) -> RemoteActor:
     values = {name: row[name] for name in RemoteActor.__slots__}
     return RemoteActor(**values | {"also_known_as": tuple(row["also_known_as"] or ())})

@@ -559,6 +559,17 @@ faded_reactions = Table(
     sqlite_with_rowid=False,
 )
 
+reports = Table(
+    "reports",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("actor_id", Id, nullable=False),
+    Column("host", String, nullable=False),
+    Column("about", Json, nullable=False),  # our addresses
+    Column("words", Text, nullable=False),
+    Column("received_at", Moment, nullable=False),
+)
+
 ignored = Table(
     "ignored",
     metadata,

@@ -30,6 +30,7 @@ def upgrade() -> None:
     _deaths()
     _faded_reactions()
     _rows_that_are_set_aside()
+    _reports()
 
 
 def _indexes_that_hold_their_columns() -> None:
@@ -262,3 +263,17 @@ def _nothing_was_done_with_what_nobody_saw() -> None:
     done = sa.table("interactions", sa.column("post_pk"))
     unseen = sa.select(posts.c.pk).where(posts.c.state.in_(("scheduled", "held", "ignored")))
     op.execute(done.delete().where(done.c.post_pk.in_(unseen)))
+
+
+def _reports() -> None:
+    """What other servers' people complain of."""
+    op.create_table(
+        "reports",
+        sa.Column("id", RowId, nullable=False),
+        sa.Column("actor_id", sa.Text(), nullable=False),
+        sa.Column("host", sa.String(), nullable=False),
+        sa.Column("about", Json(), nullable=False),
+        sa.Column("words", sa.Text(), nullable=False),
+        sa.Column("received_at", Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reports")),
+    )
