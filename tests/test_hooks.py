@@ -11,6 +11,7 @@ from bridge.errors import ConfigError, SignatureError
 from bridge.services import Services
 from bridge.store import sources, subscriptions
 from bridge.web import create_app, create_wsgi
+from bridge.web.hooks import expects
 
 SECRET = "a secret that nobody can guess".replace(" ", "-")
 URL = "https://cafe.example/ap/hooks/poll/cafe"
@@ -276,9 +277,23 @@ def test_a_token_there_is_not_confirms_nothing(services, visitor):
     assert visitor.get(f"{services.ids.websub('guessed')}?{QUESTION}").status_code == 404
 
 
-def test_a_push_nobody_asked_for_is_told_to_stop(services, visitor):
-    assert visitor.post(services.ids.websub("guessed"), b"<rss/>", {}).status_code == 410
+@pytest.mark.parametrize("token", ["guessed", "%00", "x" * 5_000, "ü"])
+def test_a_push_with_a_token_that_was_never_given_out_finds_nothing(services, visitor, token):
+    callback(services, active=True)
+    assert visitor.post(services.ids.websub(token), b"<rss/>", {}).status_code == 404
+
+
+def test_a_push_that_we_do_not_want_now_is_told_to_stop(services, visitor):
     assert visitor.post(callback(services), b"<rss/>", {}).status_code == 410
+
+
+def test_only_a_push_that_is_wanted_is_worth_its_body(services):
+    def is_expected(token: str) -> bool:
+        return expects(services, f"/ap/about/websub/{token}")
+
+    assert not is_expected("guessed")
+    assert not is_expected(callback(services).rpartition("/")[2])
+    assert is_expected(callback(services, active=True).rpartition("/")[2])
 
 
 def test_a_push_without_a_signature_is_dropped_silently(services, visitor):

@@ -295,6 +295,7 @@ subscriptions = Table(
     Column("hub", Text, nullable=False),
     Column("topic", Text, nullable=False),
     Column("token", String, nullable=False, unique=True),  # the last part of the callback's URL
+    Column("left_token", String),  # of the subscription before this one, whose hub is told to stop
     Column("secret", String, nullable=False),
     Column("state", String, nullable=False),  # asked, active, denied
     Column("lease_until", Moment),
@@ -304,6 +305,7 @@ subscriptions = Table(
     Column("last_push_at", Moment),
     Column("error", Text),
     Index("ix_subscriptions_due", "due_at"),
+    Index("ix_subscriptions_left_token", "left_token"),
 )
 
 pushes = Table(

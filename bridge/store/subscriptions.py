@@ -59,8 +59,8 @@ class Push:
 def advertise(tx: Tx, source_id: int, found: tuple[str, str] | None, *, now: datetime) -> None:
     """Record the (hub, topic) that a source names; `None`: it names none, and an old one is to be left.
 
-    Another hub or topic is another subscription, with a new token and secret: what the old hub still sends
-    is answered with 410, which tells it to stop.
+    Another hub or topic is another subscription, with a new token and secret; the old token is remembered
+    as left, so that the old hub can be told to stop.
     """
     known = tx.execute(select(_table).where(_columns.source_id == source_id)).first()
     if found is None:
@@ -76,7 +76,7 @@ def advertise(tx: Tx, source_id: int, found: tuple[str, str] | None, *, now: dat
     if known is None:
         tx.execute(_table.insert().values(source_id=source_id, **values))
     else:
-        _change(tx, source_id, **values)
+        _change(tx, source_id, left_token=known.token, **values)
 
 
 def follow_config(tx: Tx, *, now: datetime) -> None:
@@ -123,6 +123,12 @@ def by_token(tx: Tx, token: str) -> Subscription | None:
     """Return the subscription whose callback ends in `token`."""
     row = tx.execute(select(_table).where(_columns.token == token)).first()
     return next(iter(aside.legible([row] if row else [], _table, _subscription)), None)
+
+
+def was_left(tx: Tx, token: str) -> bool:
+    """Say whether we gave a hub this token, and want nothing by it any more."""
+    left = (_columns.token == token) & (_columns.state != ACTIVE) | (_columns.left_token == token)
+    return tx.execute(select(_columns.source_id).where(left).limit(1)).first() is not None
 
 
 def confirm(tx: Tx, source_id: int, *, lease_until: datetime, renew_at: datetime) -> None:

@@ -65,7 +65,8 @@ def expects(services: Services, path: str) -> bool:
     match path.strip("/").split("/"):
         case ["ap", "about", "websub", token]:
             with services.store.read() as tx:
-                return subscriptions.by_token(tx, token) is not None
+                known = subscriptions.by_token(tx, token)
+            return known is not None and known.state == subscriptions.ACTIVE
         case ["ap", "hooks", "poll", site] | ["hooks", "poll", site]:
             return site in services.config.sites and services.config.sites[site].hook_secret is not None
         case ["ap", site, "inbox"]:
@@ -116,8 +117,9 @@ def _wanted(known: Subscription) -> str:
 def _take_push(services: Services, token: str) -> Response:
     with services.store.read() as tx:
         known = subscriptions.by_token(tx, token)
-    if known is None or known.state != subscriptions.ACTIVE:
-        return error(410, _UNKNOWN)  # which tells the hub to stop
+        if known is None or known.state != subscriptions.ACTIVE:
+            # A 410 tells a hub to stop (section 7): ours of once, and nobody who made a token up.
+            return error(410 if subscriptions.was_left(tx, token) else 404, _UNKNOWN)
     body = None if (request.content_length or 0) > MAX_PUSH else read_body(MAX_PUSH)
     if body is None:
         return error(413, f"A push may have {MAX_PUSH} bytes at most.")

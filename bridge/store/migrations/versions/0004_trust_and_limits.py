@@ -31,6 +31,7 @@ def upgrade() -> None:
     _faded_reactions()
     _rows_that_are_set_aside()
     _reports()
+    _tokens_that_were_left()
 
 
 def _indexes_that_hold_their_columns() -> None:
@@ -137,6 +138,12 @@ def _shares_of_strangers() -> None:
         postgresql_where=sa.text("state = 'pending' AND NOT verified"),
         sqlite_where=sa.text("state = 'pending' AND verified = 0"),
     )
+
+
+def _tokens_that_were_left() -> None:
+    """Whoever calls with a token we gave out once is told to stop; whoever made one up is told nothing."""
+    op.add_column("subscriptions", sa.Column("left_token", sa.String(), nullable=True))
+    op.create_index("ix_subscriptions_left_token", "subscriptions", ["left_token"])
 
 
 def _sites_that_pin_pause_and_close() -> None:
