@@ -91,7 +91,7 @@ ASK_NOTHING = {  # nothing of a post can be asked there; what arrives in an inbo
 LISTS = {"actors.outbox_page", "actors.featured", "pages.feed", "pages.tagged"}
 
 TOUCH_POSTS = {"Like", "EmojiReact", "Announce", "QuoteRequest", "Create"}
-TOUCH_OTHERS = {"Follow", "Undo", "Block", "FeatureRequest", "Update", "Delete", "Remove", "Move"}
+TOUCH_OTHERS = {"Follow", "Undo", "Block", "FeatureRequest", "Update", "Delete", "Remove", "Move", "Flag"}
 
 
 @dataclass

@@ -56,8 +56,11 @@ class _OutOfTime(BaseException):
     """Ends the library's work from within, past whatever catches an `Exception` there."""
 
 
-def render_python(text: str, extensions: Iterable[str]) -> str:
-    """Return Markdown as HTML, raw HTML included. Raises `TooCostlyError`, and whatever the library does."""
+def render_python(text: str, extensions: Iterable[str], *, seconds: float = MAX_SECONDS) -> str:
+    """Return Markdown as HTML, raw HTML included; it may take `seconds` of the processor's time.
+
+    Raises `TooCostlyError`, and whatever the library does.
+    """
     names = frozenset(extensions)
     prepared = "\n".join(_prepared(text.split("\n"), names))
     _weigh_lines(prepared.split("\n"))
@@ -65,12 +68,12 @@ def render_python(text: str, extensions: Iterable[str]) -> str:
     modules: list[str | Extension] = [f"markdown.extensions.{name}" for name in sorted(wanted)]
     options = {f"markdown.extensions.{name}": given for name, given in _OPTIONS.items() if name in wanted}
     parser = Markdown(extensions=[*modules, _Bounded()], extension_configs=options, output_format="html")
-    return _RULED.sub(r"\1", _within_time(parser, prepared))
+    return _RULED.sub(r"\1", _within_time(parser, prepared, seconds))
 
 
-def _within_time(parser: Markdown, text: str) -> str:
+def _within_time(parser: Markdown, text: str, seconds: float) -> str:
     """Convert, looking at the clock at every so many calls: what the library loops over are calls."""
-    ends, calls = time.thread_time() + MAX_SECONDS, 0
+    ends, calls = time.thread_time() + seconds, 0
 
     def look(_frame: FrameType, _event: str, _argument: object) -> None:
         nonlocal calls
