@@ -7,9 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.changes import FRESH, Known, Reason, all_keys, canonical_link, judge, publishing_moment
+from bridge.changes import (
+    FRESH,
+    MOST_UPDATES,
+    Known,
+    Policy,
+    Reason,
+    all_keys,
+    canonical_link,
+    judge,
+    publishing_moment,
+    update_due_at,
+)
 from bridge.entrykeys import content_hash, text_hash
-from bridge.model import Entry, Image, PostState
+from bridge.model import Controls, Entry, Image, PostState
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -157,6 +168,14 @@ def test_an_entry_that_says_something_else_is_edited():
 def test_a_change_of_markup_alone_is_stored_quietly():
     (edited,) = look(entry(html="<div>Cake 1 is ready.</div>"), posts=known(entry())).edited
     assert edited.quiet
+
+
+@pytest.mark.parametrize(("before", "after"), [("", "flour"), ("flour", "flour and eggs"), ("flour", "")])
+def test_another_warning_is_an_edit(before, after):
+    """Without one, what it hid would stay hidden, or shown, on all other servers."""
+    old, new = (entry(controls=Controls(warning=warning)) for warning in (before, after))
+    (edited,) = look(new, posts=known(old)).edited
+    assert not edited.quiet
 
 
 def test_another_date_is_no_edit():
@@ -328,3 +347,56 @@ def test_two_spellings_of_one_letter_are_no_difference():
 )
 def test_a_post_is_dated_when_it_goes_out_unless_it_was_written_just_now(written_at, expected):
     assert publishing_moment(entry(published_at=written_at), NOW) == expected
+
+
+# ── when an edit goes out ────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("sent_before", "returns", "due"),
+    [
+        (None, False, 5 * MINUTE),
+        (2 * MINUTE, False, 8 * MINUTE),
+        (9 * MINUTE, False, 5 * MINUTE),
+        (None, True, HOUR),
+        (DAY, True, HOUR),
+    ],
+    ids=["the first", "soon after another", "later", "what it was before", "long after"],
+)
+def test_an_edit_goes_out_once_it_has_stood_and_apart_from_the_one_before(sent_before, returns, due):
+    sent_at = sent_before and NOW - sent_before
+    assert update_due_at(NOW, sent_at, 3, returns=returns) == NOW + due
+
+
+def test_a_post_has_twenty_four_updates_at_most():
+    assert update_due_at(NOW, NOW - DAY, MOST_UPDATES - 1) is not None
+    assert update_due_at(NOW, NOW - DAY, MOST_UPDATES) is None
+
+
+# ── what is gone from a folder ────────────────────────────────────────────────────────────────────
+
+
+def gone_from_folder(*states):
+    """Judge a folder of which one file is left, and the others are gone."""
+    entries = [entry(number) for number in range(len(states) + 1)]
+    ours = [
+        Known(number, state, content_hash(one), text_hash(one), one.published_at)
+        for number, (one, state) in enumerate(zip(entries, [PostState.PUBLISHED, *states], strict=True))
+    ]
+    found = dict.fromkeys(all_keys(entries[0]), ours[0])
+    changes = judge(entries[:1], found, baseline=False, now=NOW, ours=ours, policy=Policy(is_folder=True))
+    return {one.ref: one.held for one in changes.gone}
+
+
+def test_more_that_people_saw_than_anyone_deletes_waits_for_the_owner():
+    assert set(gone_from_folder(*[PostState.PUBLISHED] * 3).values()) == {None}
+    assert set(gone_from_folder(*[PostState.PUBLISHED] * 4).values()) == {Reason.GONE}
+
+
+@pytest.mark.parametrize("unseen", [PostState.HELD, PostState.SCHEDULED])
+def test_what_nobody_saw_may_go_in_any_number_and_holds_nothing_back(unseen):
+    assert set(gone_from_folder(*[unseen] * 9).values()) == {None}
+    assert set(gone_from_folder(PostState.PUBLISHED, *[unseen] * 9).values()) == {None}
+    held = gone_from_folder(*[PostState.PUBLISHED] * 4, *[unseen] * 2)
+    assert [held[ref] for ref in (1, 2, 3, 4)] == [Reason.GONE] * 4
+    assert [held[ref] for ref in (5, 6)] == [None, None]

@@ -1,14 +1,16 @@
 """What was published reaches every follower's server, signed, in order, and as often as it takes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 import pytest
 from fake_peer import FakePeer, Person
 from http_signing import CAVAGE, RFC9421, Signer, rsa_key
 from lab import CAFE, INBOX, Lab
+from sqlalchemy import text
 
-from bridge.model import DeliveryState, Scheme
+from bridge.deliver import Deliverer
+from bridge.model import Answered, DeliveryState, Scheme
 from bridge.retry import PATIENCE
 from bridge.store import deliveries, peers
 
@@ -91,6 +93,51 @@ def test_a_server_that_went_back_to_cavage_is_relearned(lab: Lab) -> None:
     assert len(alice.peer.received) == 3
     with lab.store.read() as tx:
         assert peers.known(tx, [alice.peer.netloc])[alice.peer.netloc].scheme is Scheme.CAVAGE
+
+
+def test_a_scheme_is_remembered_for_a_week_and_learned_anew_after_it(lab: Lab) -> None:
+    alice = follower_on(lab)
+    alice.peer.speaks = {RFC9421}
+    for days, knocks in ((0, 2), (6, 3), (8, 5), (6, 6)):
+        lab.wait(days=days)
+        lab.publish(f"Heard after {knocks} knocks")
+        lab.deliver()
+        assert len(alice.peer.knocks) == knocks
+
+
+class Threads:
+    """Answers `status` to signatures it does not like, and takes RFC 9421."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+        self.knocks: list[str] = []
+
+    async def post(self, _url: str, _body: bytes, headers: Mapping[str, str]) -> Answered:
+        names = {name.lower() for name in headers}
+        self.knocks.append("rfc9421" if "signature-input" in names else "cavage")
+        return Answered(202 if "signature-input" in names else self.status)
+
+
+@pytest.mark.parametrize("status", [403, 404])
+@pytest.mark.parametrize(
+    ("host", "knocks"),
+    [
+        ("threads.net", ["cavage", "rfc9421"]),
+        ("www.threads.com", ["cavage", "rfc9421"]),
+        ("mastodon.example", ["cavage"]),
+    ],
+)
+def test_threads_hides_that_it_refuses_a_signature(
+    lab: Lab, host: str, knocks: list[str], status: int
+) -> None:
+    person, server = lab.peer().person(), Threads(status)
+    lab.follow(person)
+    lab.publish()
+    with lab.store.write() as tx:
+        tx.execute(text("UPDATE deliveries SET host = :host"), {"host": host})
+    lab.run(Deliverer(lab.services, server).drain(lab.stop))  # type: ignore[arg-type]
+    assert server.knocks == knocks
+    assert (lab.deliveries()[-1].state is DELIVERED) == (len(knocks) == 2)
 
 
 def test_a_server_that_speaks_only_cavage_hears_nothing_else(lab: Lab) -> None:

@@ -522,6 +522,32 @@ def test_a_private_note_in_a_public_create_stays_private(lab: Lab) -> None:
     assert [one["public"] for one in lab.interactions()] == [0]
 
 
+def test_a_public_note_in_a_private_create_stays_private(lab: Lab) -> None:
+    alice = lab.peer().person()
+    uri = lab.uri(lab.publish())
+    note = alice.note(uri, "For you")
+    alice.send(alice.create(note) | {"to": [CAFE], "cc": []}, INBOX)
+    lab.receive()
+    assert [one["public"] for one in lab.interactions()] == [0]
+    assert note["id"] not in str(lab.bridge.get(f"{uri}/replies"))
+
+
+@pytest.mark.parametrize("hidden", ["the note", "the update"])
+def test_a_reply_that_ceases_to_be_public_is_no_longer_shown(lab: Lab, hidden: str) -> None:
+    alice = lab.peer().person()
+    uri = lab.uri(lab.publish())
+    note = alice.note(uri, "For all")
+    alice.send(alice.create(note), INBOX)
+    lab.receive()
+    assert note["id"] in str(lab.bridge.get(f"{uri}/replies"))
+    private: dict[str, list[str]] = {"to": [CAFE], "cc": []}
+    update = alice.update(note | private if hidden == "the note" else note)
+    alice.send(update | private if hidden == "the update" else update | {"to": [PUBLIC]}, INBOX)
+    lab.receive()
+    assert [one["public"] for one in lab.interactions()] == [0]
+    assert note["id"] not in str(lab.bridge.get(f"{uri}/replies"))
+
+
 def test_a_boost_that_is_not_public_is_not_counted(lab: Lab) -> None:
     alice = lab.peer().person()
     uri = lab.uri(lab.publish())

@@ -11,6 +11,7 @@ from loopback import Reply, Request
 
 from bridge.absence import PageAsker
 from bridge.model import PostState
+from bridge.publish import as_news
 
 
 @pytest.fixture
@@ -147,7 +148,7 @@ def test_a_feed_that_alternates_between_two_versions_sends_one_update(lab: Lab) 
         lab.poll()
         lab.wait(minutes=7)
         lab.publish_due()
-    lab.deliver()
+        lab.deliver()  # each time: of Updates that wait together only the last goes out
     assert peer.types == ["Accept", "Create", "Update"]
 
 
@@ -157,13 +158,44 @@ def test_an_edit_that_is_taken_back_for_good_is_sent(lab: Lab) -> None:
     lab.publish("Fresh buns", "From eight")
     lab.deliver()
     lab.edit("From nine")
+    lab.deliver()
     lab.wait(minutes=15)
     lab.edit("From eight")
-    assert peer.types == ["Accept", "Create"]
+    lab.deliver()
+    assert peer.types == ["Accept", "Create", "Update"]
     lab.wait(hours=1)
     lab.publish_due()
     lab.deliver()
-    assert peer.types[-1] == "Update" and "From eight" in lab.newest().note["content"]
+    assert peer.types == ["Accept", "Create", "Update", "Update"]
+    assert "From eight" in peer.received[-1].activity["object"]["content"]
+
+
+def test_an_edit_within_the_second_of_its_post_is_dated_later(lab: Lab) -> None:
+    """Mastodon ignores an edit whose `updated` is no later than what it has."""
+    post = lab.publish("Fresh buns", "From eight")
+    lab.blog.items[0].text = "From nine"
+    lab.poll()
+    edited = lab.newest()
+    assert edited.updated_at is not None
+    assert edited.updated_at - post.published_at == timedelta(seconds=1)
+    stamped = as_news(edited, now=post.published_at)
+    assert stamped.updated_at == edited.updated_at + timedelta(seconds=1)
+    assert stamped.note["updated"] > edited.note["updated"]
+
+
+def test_two_edits_of_a_post_go_out_ten_minutes_apart(lab: Lab) -> None:
+    peer = lab.peer()
+    lab.follow(peer.person())
+    lab.publish("Fresh buns", "From eight")
+    lab.deliver()
+    lab.edit("From nine")
+    lab.edit("From ten")
+    lab.deliver()
+    assert peer.types == ["Accept", "Create", "Update"]
+    lab.wait(minutes=4)
+    lab.publish_due()
+    lab.deliver()
+    assert peer.types == ["Accept", "Create", "Update", "Update"]
 
 
 def test_a_post_has_twenty_four_updates_each_dated_later_than_the_last(lab: Lab) -> None:
