@@ -26,6 +26,7 @@ from bridge.activitypub.parse import (
 from bridge.activitypub.signatures import sign
 from bridge.activitypub.values import get_id
 from bridge.addresses import host_of, same_origin
+from bridge.dns import Share, shared_by
 from bridge.errors import BadDocument, BadKey, BadUrl
 from bridge.model import Answered, Fault, RemoteActor, RemoteKey, Scheme, Unreachable
 from bridge.net import PER_HOST, Client
@@ -221,7 +222,8 @@ class Fetcher:
             if not self._budget.take(host, now, first=first):
                 why = f"too many failed fetches from {host} lately"
                 return NotNow(why, now + _MINUTE * (0.5 + random.random()), asked=False)  # noqa: S311  spread
-            found = await self._fetch_confirmed(url)
+            with shared_by(Share.FIRSTS if first else Share.STRANGERS):
+                found = await self._fetch_confirmed(url)
             if not isinstance(found, NotThere | NotNow):
                 self._budget.give_back(host, now)
             return found

@@ -9,7 +9,6 @@ import socket
 import ssl
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import TracebackType
@@ -23,6 +22,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from bridge.addresses import PUBLIC_INTERNET, Reach, check_url, join, origin
+from bridge.dns import Lookups
 from bridge.errors import BadUrl, ConfigError
 from bridge.model import Answered, Fault, Outcome, Unreachable
 from bridge.moments import read_rfc822
@@ -30,7 +30,6 @@ from bridge.unpack import ACCEPT_ENCODING, Unpackable, unpacker
 
 CONNECT_SECONDS = 5
 PER_HOST = 2  # connections to one server at a time (PROTOCOL 4.3)
-DNS_THREADS = 64
 MAX_RETRY_AFTER = timedelta(hours=6)
 _MAX_WHY = 200
 _MAX_HEADER = 16 * 1024  # bytes of one header: a long Content-Security-Policy passes, a bomb does not
@@ -113,9 +112,9 @@ class Client:
         self._slots = asyncio.Semaphore(slots)
         self._most_open = idle
         self._open: weakref.WeakSet[socket.socket] = weakref.WeakSet()
-        self._threads = ThreadPoolExecutor(DNS_THREADS, thread_name_prefix="dns")
+        self._lookups = Lookups()
         connector = aiohttp.TCPConnector(
-            resolver=_CheckedResolver(reach, lookup or self._look_up),
+            resolver=_CheckedResolver(reach, lookup or self._lookups.addresses),
             socket_factory=self._dial,
             use_dns_cache=False,
             ssl=_tls_context(reach.ca_file),
@@ -146,7 +145,7 @@ class Client:
     async def close(self) -> None:
         """Close every connection; look-ups still under way are left to end by themselves."""
         await self._session.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._lookups.close()
 
     async def get(
         self,
@@ -299,18 +298,6 @@ class Client:
         dialled = socket.socket(family, kind, protocol)
         self._open.add(dialled)
         return dialled
-
-    async def _look_up(self, host: str, port: int) -> list[str]:
-        """Ask DNS in threads of our own: names that hang must not hold up the database's threads."""
-        loop = asyncio.get_running_loop()
-        try:
-            found = await loop.run_in_executor(
-                self._threads,
-                lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG),
-            )
-        except RuntimeError as error:  # no thread can be started
-            raise OSError(errno.ENOMEM, str(error)) from error
-        return [str(sockaddr[0]) for _, _, _, _, sockaddr in found]
 
 
 class _CheckedResolver(AbstractResolver):

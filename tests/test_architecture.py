@@ -24,7 +24,7 @@ LAYERS = (
     {"changes", "entrykeys", "lint", "matching"},
     {"net", "sources", "store"},
     {"patience", "unchanged"},
-    {"activitypub", "hooks", "pictures", "progress", "retry", "unpack", "websub"},
+    {"activitypub", "dns", "hooks", "pictures", "progress", "retry", "unpack", "websub"},
     {"clock", "config", "generated", "lifeline"},
     {"addresses", "errors", "model", "moments"},
 )  # fmt: skip
