@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 
@@ -9,8 +10,9 @@ import pytest
 
 from bridge.web import bodies, create_app
 from bridge.web.bodies import PUSHES, Bodies, most_for, room_of
+from bridge.web.door import WAS_ASKED, Door
 from bridge.web.fastpath import Environ, FastPath, StartResponse
-from bridge.web.gate import Gate, build_environ
+from bridge.web.gate import THREADS, Gate, build_environ
 from bridge.web.hooks import expects
 from bridge.web.inbox import MAX_BODY
 
@@ -198,6 +200,107 @@ def test_every_route_that_takes_a_body_is_expected_to(services) -> None:
         "/inbox",
     ):
         assert not expects(services, path)
+
+
+# ── what is asked at the door ────────────────────────────────────────────────────────────────────
+
+SIGNED = ("signature", 'keyId="https://junk.example/u#key",signature="eA=="')
+JSON = ("content-type", "application/activity+json")
+
+
+def guarded(services, app=echo, **options: int) -> Gate:
+    door = Door(services.config, **{"posts_per_5_minutes": 1_000, **options})
+    return Gate(FastPath(app, services.store), door=door, bodies=Bodies(seconds=5.0))
+
+
+def nobody(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    raise AssertionError("a thread was taken")
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (401, (JSON,)),
+        (401, (JSON, ("sig_nature", "x"))),
+        (415, (SIGNED, ("content-type", "text/html; charset=utf-8"))),
+        (413, (SIGNED, JSON, ("content-length", str(MAX_BODY + 1)))),
+        (413, (SIGNED, JSON, ("content-length", "9" * 5000))),
+    ],
+)
+@pytest.mark.parametrize("path", ["/ap/cafe/inbox", "/ap/inbox"])
+def test_what_its_headers_refuse_costs_neither_a_body_nor_a_thread(services, status, headers, path) -> None:
+    never = Connection(b"x", hangs=True)
+    _send(guarded(services, nobody), never, scope=Scope(path=path, headers=Headers(*headers)))
+    assert never.status == status
+    assert json.loads(never.body)["error"]
+
+
+def test_too_many_of_one_address_cost_no_thread(services) -> None:
+    gate, headers = guarded(services, posts_per_5_minutes=3), Headers(SIGNED, JSON)
+    flood = [Connection(b"x") for _ in range(5)]
+    _send(gate, *flood, scope=Scope(headers=headers))
+    other, proxied = Connection(b"x"), [Connection(b"x") for _ in range(5)]
+    _send(gate, other, scope=Scope(client="9.9.9.9:1", headers=headers))
+    _send(gate, *proxied, scope=Scope(client="10.0.0.1:1", headers=headers))
+    assert [one.status for one in flood].count(429) == 2
+    assert other.status == 202
+    assert {one.status for one in proxied} == {202}  # everyone is behind that proxy
+
+
+def test_a_request_is_counted_once(services) -> None:
+    """The application asks for itself whatever did not come by the gate."""
+    seen = []
+
+    def note(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        seen.append(WAS_ASKED in environ)
+        return echo(environ, start_response)
+
+    gate = guarded(services, note)
+    for method, path in (("POST", "/ap/cafe/inbox"), ("POST", "/ap/hooks/poll/cafe"), ("GET", "/ap/inbox")):
+        _send(gate, Connection(b"x"), scope=Scope(method, path, headers=Headers(SIGNED, JSON)))
+    assert seen == [True, False, False]
+
+
+def test_a_line_that_a_stranger_sends_does_not_hide_the_one_that_the_proxy_adds(make_services) -> None:
+    services = make_services(top='[server]\ntrusted_proxies = ["10.0.0.1"]\n')
+    gate = guarded(services, posts_per_5_minutes=1)
+    statuses = []
+    for spoofed in ("6.6.6.1", "6.6.6.2"):
+        lines = (("x-forwarded-for", spoofed), ("x-forwarded-for", "8.8.8.8"))
+        connection = Connection(b"x")
+        scope = Scope(client="10.0.0.1:1", headers=Headers(SIGNED, JSON, *lines))
+        _send(gate, connection, scope=scope)
+        statuses.append(connection.status)
+    assert statuses == [202, 429]
+
+
+def test_whoever_comes_first_gets_a_thread_before_a_flood_that_waits(services) -> None:
+    """All threads are held; one address has filled its line; then someone new comes."""
+    began, order, go_on = threading.Semaphore(0), [], threading.Event()
+
+    def slow(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        began.release()
+        go_on.wait(30)
+        order.append(environ["REMOTE_ADDR"])
+        return echo(environ, start_response)
+
+    gate, headers = guarded(services, slow), Headers(SIGNED, JSON)
+
+    async def send_all() -> None:
+        flood = [
+            asyncio.create_task(gate.__rsgi__(Scope(headers=headers), Connection(b"x"))) for _ in range(100)
+        ]
+        for _ in range(THREADS):
+            await asyncio.to_thread(began.acquire)
+        real = asyncio.create_task(gate.__rsgi__(Scope(client="9.9.9.9:1", headers=headers), Connection()))
+        while len(gate._turns) < 100 - THREADS + 1:
+            await asyncio.sleep(0.001)
+        go_on.set()
+        await asyncio.gather(real, *flood)
+
+    asyncio.run(send_all())
+    assert len(order) == 101
+    assert order.index("9.9.9.9") <= 3 * THREADS
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

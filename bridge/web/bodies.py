@@ -5,14 +5,14 @@ still being read is cut. An activity of a few kilobytes is never that.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from bridge.addresses import is_public
+from bridge.web.door import MAX_BODY
 from bridge.web.hooks import MAX_CALL, MAX_PUSH
-from bridge.web.inbox import MAX_BODY
-from bridge.web.limits import Network, address_behind
+from bridge.web.limits import Address
 
 MAX_HELD = 32 * 1024 * 1024
 """Bytes of all bodies of one room (what hubs push; everything else) that are read or wait for a thread."""
@@ -81,23 +81,18 @@ class Body:
 class Bodies:
     """All bodies of one process that are being read or wait for a thread."""
 
-    def __init__(self, *, seconds: float, grace: float = GRACE, trusted: Sequence[Network] = ()) -> None:
+    def __init__(self, *, seconds: float, grace: float = GRACE) -> None:
         self.seconds = seconds
         self.grace = grace
-        self._trusted = trusted
         self._held: set[Body] = set()
 
-    def sender(self, peer: str, headers: Any) -> str | None:
-        """Name whoever sends; `None` behind a proxy that is not trusted, where everyone looks the same."""
-        address = address_behind(
-            peer.rpartition(":")[0].strip("[]"), headers.get("x-forwarded-for") or "", self._trusted
-        )
-        return str(address) if address is not None and is_public(address) else None
-
     @contextmanager
-    def of(self, path: str, sender: str | None) -> Iterator[Body]:
-        """Hold a request's body for as long as the block lasts."""
-        body = Body(self, path, sender)
+    def of(self, path: str, address: Address | None) -> Iterator[Body]:
+        """Hold a request's body for as long as the block lasts.
+
+        Behind a proxy that is not trusted, all look the same, and nobody is bounded by their address.
+        """
+        body = Body(self, path, str(address) if address is not None and is_public(address) else None)
         self._held.add(body)
         try:
             yield body

@@ -16,7 +16,7 @@ from werkzeug.exceptions import MethodNotAllowed
 from bridge.activitypub.keys import load_public_key
 from bridge.activitypub.parse import Activity, binding_error, parse_activity
 from bridge.activitypub.signatures import Claim, SignedRequest, check, parse, verify
-from bridge.addresses import host_of, is_public, same_origin
+from bridge.addresses import host_of, same_origin
 from bridge.effects import COUNTS_AGAIN, EFFECTS
 from bridge.errors import BadKey, SignatureError
 from bridge.incoming import seen_keys
@@ -25,32 +25,30 @@ from bridge.services import Services
 from bridge.store import Tx, caps, inbox, remote, strangers
 from bridge.store.inbox import NOT_NAMED, Arrival
 from bridge.web.answers import error
-from bridge.web.limits import Parties, RateLimit, client_address
+from bridge.web.door import MAX_BODY as MAX_BODY
+from bridge.web.door import WAS_ASKED, Door
 
 log = logging.getLogger(__name__)
 
-MAX_BODY = 1024 * 1024  # bytes: Mastodon's limit too
 MAX_UNVERIFIED_BODY = 256 * 1024  # of strangers, which is kept until their key is fetched
 POSTS_PER_5_MINUTES = 3_000  # from one address: a Move brings thousands of Follows at once
-
-_ACCEPTED_TYPES = ("application/activity+json", "application/ld+json", "application/json")
 
 
 def blueprint(services: Services) -> Blueprint:
     """Build the routes of the shared inbox and of each actor's own."""
     routes = Blueprint("inbox", __name__)
-    limit, parties = RateLimit(POSTS_PER_5_MINUTES, seconds=300), Parties()
+    door = door_of(services)
 
     @routes.post("/ap/inbox")
     @routes.post("/ap/instance/inbox")
     def shared_inbox() -> Response:
-        return _receive(services, limit, parties)
+        return _receive(services, door)
 
     @routes.post("/ap/<site>/inbox")
     def own_inbox(site: str) -> Response:
         if site not in services.config.sites:
             return error(404, f"There is no site {site[:40]!r} here.")
-        return _receive(services, limit, parties)
+        return _receive(services, door)
 
     @routes.get("/ap/inbox")
     def unreadable() -> Response:
@@ -60,26 +58,24 @@ def blueprint(services: Services) -> Blueprint:
     return routes
 
 
-def _receive(services: Services, limit: RateLimit, parties: Parties) -> Response:
-    if (request.content_length or 0) > MAX_BODY:
-        return error(413, f"An activity may have {MAX_BODY} bytes at most.")
-    content_type = (request.content_type or "").partition(";")[0].strip().lower()
-    if content_type and content_type not in _ACCEPTED_TYPES:
-        return error(415, f"Send application/activity+json, not {content_type[:80]}.")
-    address = client_address(request, services.config.server.trusted_proxies)
-    # A private address is a proxy's, behind which everyone is: one limit for all would shut us off.
-    if address is not None and is_public(address) and not limit.allows(address):
-        return error(429, "Too many requests from your address; please slow down.", retry_after=60)
-    if "signature" not in request.headers:
-        return error(401, "The request is not signed (HTTP Signatures, draft-cavage-12 or RFC 9421).")
+def door_of(services: Services) -> Door:
+    """Make what asks the cheap questions; one for a process, before a thread is taken (`web/gate`)."""
+    return Door(services.config, posts_per_5_minutes=POSTS_PER_5_MINUTES)
+
+
+def _receive(services: Services, door: Door) -> Response:
+    header = request.headers.get
+    address = door.address(request.environ.get("REMOTE_ADDR", ""), header)
+    no = None if WAS_ASKED in request.environ else door.refusal(address, header)
+    if no is not None:
+        return error(no.status, no.message, retry_after=no.retry_after)
     body = read_body(MAX_BODY)
     if body is None:
         return error(413, f"An activity may have {MAX_BODY} bytes at most.")
     signed = _signed_request(body)
     claim = parse(signed)
     check(signed, claim, base_urls=[services.config.base_url], now=services.now())
-    party = parties.name(address, host_of(claim.key_id))
-    return _judge(services, signed, claim, parse_activity(body), party)
+    return _judge(services, signed, claim, parse_activity(body), door.party_of(address, claim.key_id))
 
 
 def _judge(

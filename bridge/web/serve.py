@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from bridge.errors import BridgeError
 from bridge.lifeline import end_with
 from bridge.web import create_wsgi
-from bridge.web.bodies import Bodies
-from bridge.web.gate import BODY_SECONDS, Gate
+from bridge.web.gate import Gate
 from bridge.web.hooks import expects
+from bridge.web.inbox import door_of
 
 if TYPE_CHECKING:
     from bridge.services import Services
@@ -105,8 +105,7 @@ def _connections() -> int:
 
 def _application(services: "Services") -> Gate:
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    bodies = Bodies(seconds=BODY_SECONDS, trusted=services.config.server.trusted_proxies)
-    return Gate(create_wsgi(services), expects=partial(expects, services), bodies=bodies)
+    return Gate(create_wsgi(services), expects=partial(expects, services), door=door_of(services))
 
 
 def _load(open_: "Callable[[], Services]", parent: int, *_: Any) -> Any:
