@@ -31,7 +31,8 @@ Expects = Callable[[str], bool]
 """Whether a body may be sent to a path; asks the database about what hubs push to, and else nobody."""
 
 
-Given, Got = TypeVarTuple("Given"), TypeVar("Got")
+Given = TypeVarTuple("Given")
+Got = TypeVar("Got")
 
 
 class Gate:
