@@ -4,23 +4,22 @@ Followers' servers remember actor ids, handles and keys for ever; a config that 
 would not change us, it would cut us off.
 """
 
-import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
+from bridge import witness
 from bridge.activitypub.keys import generate_ed25519, generate_rsa
 from bridge.config import Config, SiteConfig
 from bridge.config.remembered import from_kept, of_whom_only_the_handle_is_known, to_kept
 from bridge.errors import IdentityChanged
 from bridge.store import Store, Tx, identity
+from bridge.witness import MARKER, Found, Witness
 
 log = logging.getLogger(__name__)
 
-MARKER = "identity.json"
 Generators = Mapping[str, Callable[[], str]]
 GENERATORS: Generators = {"rsa": generate_rsa, "ed25519": generate_ed25519}
 """How a private key of each algorithm is made, as PEM."""
@@ -44,13 +43,18 @@ def establish(
 
     Raises:
         IdentityChanged: base URL, a site's key or a handle differ, or the database is empty although
-            the data folder says that this identity was in use.
+            a witness says that this identity was in use, or holds other keys than it says.
+        StoreError: what the database says of who we are is damaged.
     """
+    paths = witness.paths_of(config)
+    found = witness.read(paths)  # before the database: another process may begin just now
     with store.read() as tx:
+        identity.refuse_garbage(tx)
         sites = _without_closed(tx, config)
         wanted = {key: site.handle for key, site in sites.items()}
-        refuse_changes(tx, config.base_url, wanted, _read_marker(config.data))
+        refuse_changes(tx, config, wanted, found)
     with store.write() as tx:
+        is_first = not _fingerprint(tx)
         if identity.base_url(tx) is None:
             identity.set_meta(tx, "base_url", config.base_url)
         for key in wanted.keys() - identity.handles(tx).keys():
@@ -59,7 +63,11 @@ def establish(
         identity.ensure_id_secret(tx, now=now)
         known = identity.handles(tx)
         paused = _keep_and_recall(tx, config.base_url, sites, known)
-    _write_marker(config.data, config.base_url, known)
+        _notice_older_copy(tx, found.values())
+        current = _witness(tx)
+    written = [path for path in paths if witness.write(path, current, found.get(path))]
+    if is_first:
+        _tell_how_to_guard(config, current, written)
     return Standing({**sites, **paused}, frozenset(paused))
 
 
@@ -99,16 +107,71 @@ def _keep_and_recall(
     return paused
 
 
-def refuse_changes(
-    tx: Tx, base_url: str, wanted: Mapping[str, str], marker: Mapping[str, object] | None
-) -> None:
-    """Raise `IdentityChanged` if the config contradicts the database, or the database the marker."""
-    stored_url, stored = identity.base_url(tx), identity.handles(tx)
+def count_on(store: Store, paths: Iterable[Path]) -> None:
+    """Count that the database is in use, and have the witnesses know: an older copy is behind them then."""
+    with store.write() as tx:
+        identity.count_on(tx)
+        current = _witness(tx)
+    for path in paths:
+        witness.write(path, current)
+
+
+def unguarded(tx: Tx, config: Config, paths: Iterable[Path]) -> str | None:
+    """Return what the owner should say in config.toml if nothing outside the data folder knows our keys."""
+    if config.identity or any(path.exists() for path in paths if path.name != MARKER):
+        return None
+    return _fingerprint(tx) if any(path.name != MARKER for path in paths) else None
+
+
+def _witness(tx: Tx) -> Witness:
+    url = identity.base_url(tx) or ""
+    return Witness(url, identity.handles(tx), _fingerprint(tx), identity.generation(tx))
+
+
+def _fingerprint(tx: Tx) -> str:
+    return witness.fingerprint(identity.private_keys(tx).get((identity.INSTANCE, "rsa")))
+
+
+def _tell_how_to_guard(config: Config, current: Witness, written: list[Path]) -> None:
+    """Say how a later start on the wrong data folder is noticed."""
+    if config.identity is None and written == [witness.marker_of(config)]:
+        log.warning(
+            'Put this line at the top of config.toml: identity = "%s". With it the bridge refuses to start '
+            "with other keys, when the disk of the data folder is not mounted.",
+            current.identity,
+        )
+    else:
+        log.info("The keys of this bridge are called %s.", current.identity)
+
+
+def _notice_older_copy(tx: Tx, found: Iterable[Found]) -> None:
+    """Notice that the database is behind what witnesses say of it: a backup, or it lost its log."""
+    ours, stored = _fingerprint(tx), identity.generation(tx)
+    ahead = [one for one in found if one.witness.identity == ours and one.witness.generation > stored]
+    if not ahead:
+        return
+    newest = max(ahead, key=lambda one: one.witness.generation)
+    until = f"{newest.written_at:%d %b %Y %H:%M} UTC" if newest.written_at else "later"
+    what = (
+        f"The database is an older copy than the one that was in use until {until} ({newest.path} says so). "
+        "Who followed since the copy was made is not in it and has to follow again; who unfollowed is in it "
+        "again, and what you unpublished or decided since has to be done again. What is sent a second time "
+        "has the ids it had, so servers show it once."
+    )
+    log.error("%s", what)
+    identity.note_older_copy(tx, what, generation=newest.witness.generation + 1)
+
+
+def refuse_changes(tx: Tx, config: Config, wanted: Mapping[str, str], found: Mapping[Path, Found]) -> None:
+    """Raise `IdentityChanged` if the config contradicts the database, or the database the witnesses."""
+    stored_url, stored, base_url = identity.base_url(tx), identity.handles(tx), config.base_url
+    ours = _fingerprint(tx)
+    _refuse_other_keys(ours, config, found)
     if stored_url is None:
-        _refuse_lost_database(marker)
+        _refuse_lost_database(ours, config, found)
         return
     followers = identity.follower_counts(tx)
-    anew = _how_to_begin_anew(sum(followers.values()))
+    anew = _how_to_begin_anew(sum(followers.values()), config, found)
     if stored_url != base_url:
         raise IdentityChanged(
             f"base_url was {stored_url} at the first run and is {base_url} now. Followers' servers know "
@@ -120,10 +183,20 @@ def refuse_changes(
             _refuse_changed_site(key, handle, wanted, anew)
 
 
-def _how_to_begin_anew(followers: int) -> str:
+def _how_to_begin_anew(followers: int, config: Config, found: Mapping[Path, Found]) -> str:
     if followers:
         return f"Beginning anew, with an empty database and data folder, would lose {followers} followers."
-    return "Nobody follows yet: to begin anew, delete the data folder, and the database if it is elsewhere."
+    guards = _to_forget(config, [path for path in found if path != witness.marker_of(config)])
+    return (
+        "Nobody follows yet: to begin anew, delete the data folder, and the database if it is elsewhere"
+        + (f", and {guards}." if guards else ".")
+    )
+
+
+def _to_forget(config: Config, paths: Iterable[Path]) -> str:
+    """Name what has to go before another identity may begin."""
+    line = ["take `identity` out of config.toml"] if config.identity else []
+    return " and ".join([*(f"delete {path}" for path in paths), *line])
 
 
 def _refuse_changed_site(key: str, handle: str, wanted: Mapping[str, str], anew: str) -> None:
@@ -143,16 +216,51 @@ def _refuse_changed_site(key: str, handle: str, wanted: Mapping[str, str], anew:
         )
 
 
-def _refuse_lost_database(marker: Mapping[str, object] | None) -> None:
-    if marker is None:
+def _refuse_other_keys(ours: str, config: Config, found: Mapping[Path, Found]) -> None:
+    """Refuse a database with other keys than those this bridge had: what they sign is believed nowhere."""
+    said = {str(path): one.witness.identity for path, one in found.items() if one.witness.identity}
+    if config.identity:
+        said["config.toml"] = config.identity
+    for where, theirs in said.items():
+        if ours and theirs != ours:
+            raise IdentityChanged(
+                f"The database holds the keys {ours}, but this bridge has the keys {theirs}, as {where} "
+                "says. It is another bridge's database, or one that was begun while the disk of the data "
+                f"folder was not mounted: look at `data` ({config.data}) and `database`. If these are the keys "
+                f"that followers know, {_to_forget(config, found)}, and start again."
+            )
+
+
+def _refuse_lost_database(ours: str, config: Config, found: Mapping[Path, Found]) -> None:
+    """Refuse an empty database where witnesses say that one was in use; its keys alone may be put back."""
+    if ours and any(theirs == ours for theirs in _said(config, found)):
         return
-    handles = marker.get("sites")
-    names = ", ".join(str(handle) for handle in handles.values()) if isinstance(handles, dict) else "a site"
+    anew = f"If nobody ever followed, {_to_forget(config, found)}."
+    marker = found.get(witness.marker_of(config))
+    if marker is not None:
+        raise IdentityChanged(
+            f"The database is empty, but {marker.witness.names} at {marker.witness.base_url} was in use from "
+            "this data folder. Starting afresh would make new keys and lose every follower: restore the "
+            f"database, or point `database` to where it is. {anew}"
+        )
+    if not found and not config.identity:
+        return
+    guard = next(iter(found.values())).witness if found else Witness(config.base_url)
     raise IdentityChanged(
-        f"The database is empty, but {names} at {marker.get('base_url')} was in use from this data folder. "
-        "Starting afresh would make new keys and lose every follower: restore the database, or point "
-        f"`database` to where it is. If nobody ever followed, delete {MARKER} in the data folder."
+        f"The data folder {config.data} and the database are empty, but {guard.names} at {guard.base_url} "
+        f"was in use with this config.toml ({_where(config, found)}). Is its disk mounted? Starting afresh "
+        "would make new keys and lose every follower: mount it, say where the data folder is now (`data`), or "
+        f"restore a backup. {anew}"
     )
+
+
+def _said(config: Config, found: Mapping[Path, Found]) -> list[str]:
+    return [*(one.witness.identity for one in found.values()), config.identity or ""]
+
+
+def _where(config: Config, found: Mapping[Path, Found]) -> str:
+    names = [str(path) for path in found] + (["`identity` in it"] if config.identity else [])
+    return " and ".join(names)
 
 
 def _add_missing_keys(tx: Tx, owners: list[str], generators: Generators, *, now: datetime) -> None:
@@ -167,25 +275,3 @@ def _add_missing_keys(tx: Tx, owners: list[str], generators: Generators, *, now:
                 "know (is its disk mounted?), and with other keys nothing reaches them.",
                 identity.handles(tx).get(owner, owner),
             )
-
-
-def _read_marker(data: Path) -> Mapping[str, object] | None:
-    try:
-        found = json.loads((data / MARKER).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError:
-        return {}  # unreadable, but there: this folder was in use
-    return found if isinstance(found, dict) else {}
-
-
-def _write_marker(data: Path, base_url: str, handles: Mapping[str, str]) -> None:
-    wanted = json.dumps({"base_url": base_url, "sites": dict(handles)}, indent=2).encode() + b"\n"
-    path = data / MARKER
-    if path.exists() and path.read_bytes() == wanted:
-        return
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # A name of its own: web and worker may write it at the same time.
-    with NamedTemporaryFile(dir=data, prefix=f"{MARKER}.", delete=False) as draft:
-        draft.write(wanted)
-    Path(draft.name).replace(path)

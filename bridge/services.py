@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 
 from bridge import PRODUCT, __version__
 from bridge.activitypub.ids import Ids
@@ -14,6 +15,7 @@ from bridge.identity import GENERATORS, Generators, establish
 from bridge.keyring import Keyring
 from bridge.store import Store, identity, migrate, open_store, sources
 from bridge.store.identity import IdSecret
+from bridge.witness import paths_of
 
 PUBLIC_INTERNET = Reach()
 
@@ -30,6 +32,7 @@ class Services:
     reach: Reach
     now: Callable[[], datetime]
     paused: frozenset[str] = frozenset()  # sites that config.toml does not name any more
+    witnesses: tuple[Path, ...] = ()  # files that remember whose database this is
 
     @property
     def user_agent(self) -> str:
@@ -79,6 +82,7 @@ def open_services(
         IdentityChanged: the config contradicts what followers' servers know.
     """
     store = open_store(config.database, prompt=prompt)
+    witnesses = paths_of(config)
     try:
         migrate(store, now=now(), backups=config.data / "backups")
         standing = establish(store, config, now=now(), generators=generators)
@@ -91,7 +95,7 @@ def open_services(
         store.close()
         raise
     ids = Ids(config.base_url)
-    return Services(config, store, ids, Keyring(ids, pems), id_secret, reach, now, standing.paused)
+    return Services(config, store, ids, Keyring(ids, pems), id_secret, reach, now, standing.paused, witnesses)
 
 
 def _wanted_sources(config: Config) -> list[tuple[str, str, str, str]]:

@@ -25,6 +25,7 @@ from bridge.deliver import Deliverer
 from bridge.errors import StoreUnavailable
 from bridge.fetch import Fetcher
 from bridge.housekeeping import keep_house
+from bridge.identity import count_on
 from bridge.net import Client
 from bridge.openfiles import make_room, most_requests
 from bridge.pins import Pinner
@@ -47,6 +48,7 @@ STANDS_STILL = 1.0  # seconds after which a changed file is taken to be written 
 HEARTBEAT = timedelta(seconds=30)
 FORGOTTEN_BEATS = timedelta(days=1)
 BOUNDS = timedelta(minutes=1)
+COUNTS = timedelta(minutes=5)  # how much an older copy of the database may lack unnoticed
 HOUSEKEEPING = timedelta(hours=6)
 FETCH_SLOTS = 80 + inbox.SLOTS + LOOK_SLOTS  # requests beside deliveries: polls, keys, actors
 PAUSE_WITHOUT_STORE = 1.0  # seconds
@@ -116,6 +118,7 @@ class Worker:
             ("look at pictures again", lambda: self._looker.run(stop), TICK * 20, _minutes(10)),
             ("heartbeat", self._in_thread(self.beat), HEARTBEAT, _minutes(3)),
             ("housekeeping", self._in_thread(self._keep_house), HOUSEKEEPING, _minutes(60)),
+            ("count that it is in use", self._in_thread(self._count_on), COUNTS, _minutes(5)),
             ("keep within bounds", self._in_thread(self._keep_within_bounds), BOUNDS, _minutes(10)),
         ]
         for name, job, every, limit in jobs:
@@ -181,6 +184,8 @@ class Worker:
             if silent:
                 log.warning("%d inboxes get no posts: they are no addresses to deliver to.", silent)
             subscriptions.follow_config(tx, now=now)
+            if older := identity.older_copy(tx):
+                log.warning("%s (bridge status --noted)", older)
         for site in services.config.sites.keys() - services.paused:
             self._announce(site, now)
 
@@ -221,6 +226,9 @@ class Worker:
         for job in self._standing - jobs:
             log.warning("The job “%s” goes on", job)
         self._standing = jobs
+
+    def _count_on(self) -> None:
+        count_on(self._services.store, self._services.witnesses)
 
     def _keep_within_bounds(self) -> None:
         for name in caps.CAPS:

@@ -20,7 +20,7 @@ LAYERS = (
      "pins", "poll",
      "preview", "preview_page", "profile", "publish", "reading", "receive", "secondlook", "sendagain",
      "shares", "stamps", "subscribe"},
-    {"identity", "keyring", "pump", "services", "timekeeper", "watchdog"},
+    {"identity", "keyring", "pump", "services", "timekeeper", "watchdog", "witness"},
     {"changes", "entrykeys", "lint", "matching"},
     {"net", "sources", "store"},
     {"patience", "unchanged"},

@@ -242,7 +242,8 @@ folder = "face.png"
         ("port = 1", "port: unknown key here; it belongs in [server]"),
         (
             "qqq = 1",
-            "qqq: unknown key; known are base_url, data, database, contact, server, polling, delivery, sites",
+            "qqq: unknown key; known are base_url, data, database, contact, identity, server, polling, "
+            "delivery, sites",
         ),
         ("contact = 'nobody'", 'contact: must be a mail address or a web address ("https://…")'),
         ("data = 'face.png'", "data: face.png is a file; a folder is needed"),

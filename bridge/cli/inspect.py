@@ -10,6 +10,7 @@ import click
 from bridge import lint
 from bridge.cli.output import ago, print_json, print_table, say
 from bridge.cli.settings import Settings
+from bridge.identity import unguarded
 from bridge.progress import WORKER_SILENT, from_detail
 from bridge.services import Services
 from bridge.store import (
@@ -37,10 +38,14 @@ LITTLE_ROOM = 100 * MEGABYTE
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
+@click.option("--noted", is_flag=True, help="You know that the database is an older copy: say so no more.")
 @click.pass_obj
-def status(settings: Settings, as_json: bool) -> None:
+def status(settings: Settings, as_json: bool, noted: bool) -> None:
     """Show sites, sources and deliveries, and what is wrong with any of them."""
     services = settings.open()
+    if noted:
+        with services.store.write() as tx:
+            identity.forget_older_copy(tx)
     found = _gather(services)
     if as_json:
         print_json(found)
@@ -85,6 +90,8 @@ def _gather(services: Services) -> dict[str, Any]:
             "set_aside": [dataclasses.asdict(one) for one in aside.listing(tx)],
             "interactions": interactions.totals(tx),
             "reports": [{"at": at, **dataclasses.asdict(report)} for at, report in reports.newest(tx)],
+            "older_copy": identity.older_copy(tx),
+            "unguarded": unguarded(tx, services.config, services.witnesses),
             "free_bytes": shutil.disk_usage(services.config.data).free,
         }
 
@@ -152,6 +159,14 @@ def _print_waiting(found: dict[str, Any]) -> None:
 
 
 def _print_trouble(found: dict[str, Any]) -> None:
+    if found["older_copy"]:
+        say(f"✗ {found['older_copy']} When you have seen to it: bridge status --noted", style="red")
+    if found["unguarded"]:
+        say(
+            f'! Put this line at the top of config.toml: identity = "{found["unguarded"]}". Without it a '
+            "data folder that is not mounted looks like a first start.",
+            style="yellow",
+        )
     for job in found["standing_jobs"]:
         why = f": {job['why']}" if job["why"] else ""
         say(f"✗ The job “{job['job']}” stands since {job['since']:%d %b %H:%M} UTC{why}", style="red")

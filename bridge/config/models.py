@@ -22,6 +22,7 @@ from bridge.config.values import (
     Handle,
     Hashtag,
     HookSecret,
+    Identity,
     Length,
     Network,
     PageTemplate,
@@ -110,7 +111,7 @@ class FeedSource:
     """How long a new post waits before it is sent: `"2h"`."""
 
     def __post_init__(self) -> None:
-        _settle(self, name=self.name or self.feed.partition("://")[2].rstrip("/")[:200])
+        settle(self, name=self.name or self.feed.partition("://")[2].rstrip("/")[:200])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +147,7 @@ class FolderSource:
     """How long a new post waits before it is sent: `"2h"`."""
 
     def __post_init__(self) -> None:
-        _settle(self, name=self.name or self.folder.name or "/")
+        settle(self, name=self.name or self.folder.name or "/")
 
 
 Source = FeedSource | FolderSource
@@ -300,6 +301,11 @@ class Config:
     contact: Contact | None = None
     """A mail or web address for the privacy page, where people can ask about their data."""
 
+    identity: Identity | None = None
+    """Which keys these accounts have, as the bridge printed it at its first start. It never starts with
+    others then: without this, a data folder that is not mounted looks like a first start where the folder
+    of this file cannot be written, as in a container."""
+
     server: ServerConfig = ServerConfig()
     polling: PollingConfig = PollingConfig()
     delivery: DeliveryConfig = DeliveryConfig()
@@ -307,18 +313,23 @@ class Config:
     sites: Mapping[SiteKey, SiteConfig]
     """The sites, by their keys."""
 
+    # Not a key of config.toml.
+
+    file: Path | None = field(init=False, default=None)
+    """The file that this was read from."""
+
     @property
     def host(self) -> str:
         """The host of `base_url`, with its port if it names one."""
         return self.base_url.partition("://")[2]
 
     def __post_init__(self) -> None:
-        _settle(self, database=self.database or sqlite_in(self.data))
+        settle(self, database=self.database or sqlite_in(self.data))
         for key, site in self.sites.items():
-            _settle(site, key=key, layout="same-host" if site.domain == self.host else "split")
+            settle(site, key=key, layout="same-host" if site.domain == self.host else "split")
 
 
-def _settle(table: object, **values: object) -> None:
+def settle(table: object, **values: object) -> None:
     """Say what follows from the rest, while a frozen table is made."""
     for name, value in values.items():
         object.__setattr__(table, name, value)

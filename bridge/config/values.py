@@ -262,6 +262,13 @@ def read_hook_secret(text: str) -> str:
     return text
 
 
+def read_identity(text: str) -> str:
+    """Check that a text may be what the bridge prints of its keys."""
+    if not re.fullmatch("[0-9a-f]{16}", text):
+        raise ValueError("has to be the sixteen letters and digits that the bridge printed")
+    return text
+
+
 def read_contact(text: str) -> str:
     """Check that people could write to a contact: a mail address or a web address."""
     if re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", text):
@@ -380,6 +387,7 @@ PostTemplate = Annotated[str, Check(read_post_template), Kind("text with fields 
 Hashtag = Annotated[str, Parse(read_hashtag), Kind("hashtags or `false`")]
 Network = Annotated[IPv4Network | IPv6Network, Parse(read_network), Kind("addresses or networks")]
 HookSecret = Annotated[str, Check(read_hook_secret), Kind("secret")]
+Identity = Annotated[str, Check(read_identity), Kind("sixteen letters and digits")]
 Contact = Annotated[str, Check(read_contact), Kind("mail or web address")]
 DataFolder = Annotated[Path, Locate(read_data_folder), Kind("folder")]
 SourceFolder = Annotated[Path, Locate(find_folder), Kind("folder")]

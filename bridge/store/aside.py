@@ -71,7 +71,7 @@ def claimed(
 
 
 def _read(row: Row[Any], table: Table, read: Callable[[Row[Any]], T]) -> tuple[T | None, str]:
-    why = _fault(row, table)
+    why = fault(row, table)
     if why:
         return None, why
     try:
@@ -80,7 +80,7 @@ def _read(row: Row[Any], table: Table, read: Callable[[Row[Any]], T]) -> tuple[T
         return None, explained(error)
 
 
-def _fault(row: Row[Any], table: Table) -> str:
+def fault(row: Row[Any], table: Table) -> str:
     """Say which value of a row its column cannot hold."""
     for name, value in row._mapping.items():
         column = table.c.get(str(name))

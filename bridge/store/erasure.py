@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import delete, func, or_, select, update
 
 from bridge.addresses import host_of
+from bridge.errors import BadUrl
 from bridge.store import followers, interactions, remote, schema
 from bridge.store.engine import Tx
 
@@ -74,7 +75,10 @@ def _erase_deliveries(tx: Tx, site: str, inbox: str) -> None:
     target = func.coalesce(_people.shared_inbox, _people.inbox)
     used = select(_people.id).where(_people.site == site, or_(target == inbox, _people.inbox == inbox))
     if tx.execute(used.limit(1)).first() is None:
-        host = host_of(inbox)  # there is an index on it, and none on inboxes
+        try:
+            host = host_of(inbox)  # there is an index on it, and none on inboxes
+        except BadUrl:
+            return  # nothing is delivered there
         here = (_deliveries.host == host, _deliveries.site == site, _deliveries.inbox == inbox)
         tx.execute(delete(schema.deliveries).where(*here))
         tx.execute(delete(schema.inboxes).where(schema.inboxes.c.inbox == inbox))

@@ -1,13 +1,15 @@
 """Who we are on the fediverse: base URL, sites, handles and keys, written at the first run and then fixed."""
 
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Integer, Text, cast, delete, func, or_, select, update
+from sqlalchemy import Integer, Row, Table, Text, cast, delete, func, or_, select, update
 
+from bridge.errors import StoreError
 from bridge.store import aside, schema
 from bridge.store.engine import Tx
 from bridge.store.upsert import insert_into, insert_new, upsert
@@ -28,6 +30,7 @@ class Beat:
     detail: str
 
 
+_GENERATION, _OLDER_COPY = "generation", "older_copy"  # rows of `meta`
 _POST_IDS = "post-ids"  # stands among the keys: who restores those restores it
 
 
@@ -47,6 +50,43 @@ class IdSecret:
         """
         had_plain_ids = self.sites.get(site, self.made_at) < self.made_at
         return b"" if had_plain_ids and published_at < self.made_at else self.value
+
+
+def refuse_garbage(tx: Tx) -> None:
+    """Refuse rows that say who we are and cannot be read: nothing could be done rightly with them.
+
+    Raises:
+        StoreError: the message names the row, and says what to do.
+    """
+    for table in (schema.meta, schema.sites, schema.keys):
+        for row in tx.execute(select(table)):
+            why = aside.fault(row, table) or _nonsense(table, row)
+            if why:
+                names = " ".join(repr(row._mapping[column.name]) for column in table.primary_key.columns)
+                raise StoreError(
+                    f"The row {names} of the table {table.name} of the database is damaged: {why}. It says "
+                    "who we are, so nothing is done with it: restore a backup (docs/operations.md says how)."
+                )
+
+
+def _nonsense(table: Table, row: Row[Any]) -> str:
+    """Say what is wrong with a value that its column can hold."""
+    match table.name:
+        case "meta" if row.key == _GENERATION and not re.fullmatch("[0-9]{1,15}", row.value):
+            return f"it is no number: {row.value!r:.100}"
+        case "meta" if row.key == "base_url" and not re.fullmatch(r"https?://[^/\s]+", row.value):
+            return f"it is no address: {row.value!r:.100}"
+        case "sites" if not re.fullmatch(r"@[^@\s]+@[^@\s]+", row.handle):
+            return f"its handle is none: {row.handle!r:.100}"
+        case "sites" if not isinstance(row.config, dict | None):
+            return f"its config is none: {row.config!r:.100}"
+        case "sites" if not isinstance(row.told_pins, list | None):
+            return f"its pins are none: {row.told_pins!r:.100}"
+        case "keys" if row.algorithm == _POST_IDS and not re.fullmatch("([0-9a-f]{2})+", row.private_pem):
+            return "its secret cannot be read"
+        case "keys" if row.algorithm != _POST_IDS and "PRIVATE KEY-----" not in row.private_pem:
+            return "it is no private key"
+    return ""
 
 
 def base_url(tx: Tx) -> str | None:
@@ -72,10 +112,41 @@ def revision(tx: Tx) -> int:
 
 def touch(tx: Tx) -> None:
     """Say that something public changed: what the web process remembers is stale."""
+    _add_one(tx, "revision")
+
+
+def _add_one(tx: Tx, key: str) -> None:
     # One statement, so that two processes at once count two: a number seen twice would hide a change.
     one_more = cast(cast(schema.meta.c.value, Integer) + 1, Text)
-    first = insert_into(tx, schema.meta).values(key="revision", value="1")
+    first = insert_into(tx, schema.meta).values(key=key, value="1")
     tx.execute(first.on_conflict_do_update(index_elements=["key"], set_={"value": one_more}))
+
+
+def generation(tx: Tx) -> int:
+    """Return how often it was counted that this database is in use; an older copy is behind."""
+    return int(get_meta(tx, _GENERATION) or 0)
+
+
+def count_on(tx: Tx) -> int:
+    """Count that this database is in use; return the new number."""
+    _add_one(tx, _GENERATION)
+    return generation(tx)
+
+
+def note_older_copy(tx: Tx, what: str, *, generation: int) -> None:
+    """Record that this is an older copy of the database, until its owner has heard of it."""
+    set_meta(tx, _OLDER_COPY, what)
+    set_meta(tx, _GENERATION, str(generation))
+
+
+def older_copy(tx: Tx) -> str | None:
+    """Return what the owner has to hear of an older copy."""
+    return get_meta(tx, _OLDER_COPY)
+
+
+def forget_older_copy(tx: Tx) -> None:
+    """Record that the owner has heard."""
+    tx.execute(delete(schema.meta).where(schema.meta.c.key == _OLDER_COPY))
 
 
 def handles(tx: Tx) -> dict[str, str]:
@@ -107,7 +178,12 @@ def closed_sites(tx: Tx) -> dict[str, ClosedSite]:
     """Return key → account that was closed."""
     columns = schema.sites.c
     rows = tx.execute(select(schema.sites).where(columns.closed_at.is_not(None)))
-    return {row.key: ClosedSite(row.key, row.handle, _type(row.config), row.closed_at) for row in rows}
+    closed = aside.legible(
+        rows,
+        schema.sites,
+        lambda row: ClosedSite(row.key, row.handle, _type(row.config), row.closed_at),
+    )
+    return {one.key: one for one in closed}
 
 
 def is_closed(tx: Tx, key: str) -> bool:

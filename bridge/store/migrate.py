@@ -1,6 +1,7 @@
 """Brings a database to this program's schema: forward only, after a backup, never past a newer one."""
 
 import logging
+import re
 import time
 from datetime import datetime
 from pathlib import Path
@@ -45,8 +46,13 @@ def _revision(store: Store) -> str | None:
     with store.read() as tx:
         if not inspect(tx).has_table("alembic_version"):
             return None
-        revision: str | None = tx.scalar(text("SELECT version_num FROM alembic_version"))
-        return revision
+        revision = tx.scalar(text("SELECT version_num FROM alembic_version"))
+    if not isinstance(revision, str) or not re.fullmatch("[0-9]{4}", revision):
+        raise StoreError(
+            f"The database says that its schema is {revision!r:.100}, which is none: its table "
+            "alembic_version is damaged. Restore a backup (docs/operations.md says how)."
+        )
+    return revision
 
 
 def _back_up(store: Store, target: Path) -> None:

@@ -116,7 +116,7 @@ class Folded(TypeDecorator[str]):
         self.most = most
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return None if value is None else fold(value, self.most)
+        return fold(value, self.most) if isinstance(value, str) else value  # garbage is deleted by what it is
 
 
 class Hashed(TypeDecorator[str]):
