@@ -226,8 +226,8 @@ def _refuse_other_keys(ours: str, config: Config, found: Mapping[Path, Found]) -
             raise IdentityChanged(
                 f"The database holds the keys {ours}, but this bridge has the keys {theirs}, as {where} "
                 "says. It is another bridge's database, or one that was begun while the disk of the data "
-                f"folder was not mounted: look at `data` ({config.data}) and `database`. If these are the keys "
-                f"that followers know, {_to_forget(config, found)}, and start again."
+                f"folder was not mounted: look at `data` ({config.data}) and `database`. If these are the "
+                f"keys that followers know, {_to_forget(config, found)}, and start again."
             )
 
 
@@ -249,8 +249,8 @@ def _refuse_lost_database(ours: str, config: Config, found: Mapping[Path, Found]
     raise IdentityChanged(
         f"The data folder {config.data} and the database are empty, but {guard.names} at {guard.base_url} "
         f"was in use with this config.toml ({_where(config, found)}). Is its disk mounted? Starting afresh "
-        "would make new keys and lose every follower: mount it, say where the data folder is now (`data`), or "
-        f"restore a backup. {anew}"
+        "would make new keys and lose every follower: mount it, say where the data folder is now (`data`), "
+        f"or restore a backup. {anew}"
     )
 
 
