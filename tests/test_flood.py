@@ -11,11 +11,23 @@ from fake_peer import FakePeer, Person
 from http_signing import rsa_key
 from lab import CAFE, INBOX, Lab
 from rows import arrival
+from sqlalchemy import text
 
 from bridge.addresses import domain_of
-from bridge.fetch import FAILURES_IN_ALL, FAILURES_PER_HOST, FIRSTS_PER_HOST, Budget
+from bridge.fetch import (
+    CROWD,
+    CROWDED_SECONDS,
+    FAILURES_IN_ALL,
+    FAILURES_PER_HOST,
+    FIRSTS_IN_ALL,
+    FIRSTS_PER_HOST,
+    SECONDS,
+    Budget,
+    Fetcher,
+)
+from bridge.model import Answered
 from bridge.store import Store, Tx, inbox, strangers
-from bridge.store.inbox import OTHER_SLOTS, Arrival
+from bridge.store.inbox import OTHER_SLOTS, Arrival, Received
 from bridge.store.strangers import MAX_OF_PARTY, PARTY_WINDOW, PER_HOST
 from bridge.web.limits import Parties
 
@@ -43,7 +55,7 @@ def strange(party: str, host: str = "") -> Arrival:
         host=host,
         verified=False,
         request={},
-        body=b"{}",
+        body=b"a word",
         party=party,
     )
 
@@ -79,6 +91,37 @@ def test_of_those_that_are_first_the_newest_goes_first(store: Store, clock) -> N
             come(tx, clock, party)
         assert claimed(tx, clock, 1, first=True) == ["d"]
         assert claimed(tx, clock, 2, first=True) == ["b", "c"]
+
+
+def test_of_the_others_whoever_has_sent_least_goes_first(store: Store, clock) -> None:
+    with store.write() as tx:
+        come(tx, clock, "real", 2)
+        come(tx, clock, "junk", 5)
+        assert claimed(tx, clock, first=True) == ["real", "junk"]
+        assert claimed(tx, clock, 2, first=False) == ["real", "junk"]
+        assert claimed(tx, clock, first=False) == ["junk"] * 3
+
+
+def test_what_is_verified_the_firsts_and_all_others_have_slots_apart(
+    store: Store, clock, monkeypatch
+) -> None:
+    for name in ("VERIFIED_SLOTS", "FIRST_SLOTS", "OTHER_SLOTS"):
+        monkeypatch.setattr(inbox, name, 2)
+    with store.write() as tx:
+        for party in "abcde":
+            come(tx, clock, party, 2)
+            inbox.store(tx, replace(strange(party), verified=True), now=clock.now())
+        found = inbox.claim_due(tx, 100, now=clock.now())
+        assert sorted(map(kind_of, found)) == ["first"] * 2 + ["other"] * 2 + ["verified"] * 2
+        assert inbox.claim_due(tx, 100, now=clock.now(), under_way=found) == []
+        for kind in ("first", "other", "verified"):
+            left = [one for one in found if kind_of(one) != kind]
+            (more, too) = inbox.claim_due(tx, 100, now=clock.now(), under_way=left)
+            assert kind_of(more) == kind_of(too) == kind
+
+
+def kind_of(received: Received) -> str:
+    return "verified" if received.verified else "first" if received.is_first else "other"
 
 
 def test_no_host_takes_more_than_its_share_of_a_claim(store: Store, clock) -> None:
@@ -121,6 +164,20 @@ def test_where_all_places_are_taken_the_last_of_the_largest_party_goes(
         assert inbox.waiting(tx, verified=False) == 6
         assert claimed(tx, clock, first=True) == ["early", "junk", "real"]
         assert claimed(tx, clock, first=False) == ["junk"] * 3
+
+
+def test_of_what_gives_way_no_word_is_kept_and_what_is_under_way_stays(
+    store: Store, clock, monkeypatch
+) -> None:
+    monkeypatch.setattr(strangers, "MAX_STRANGERS", 3)
+    with store.write() as tx:
+        come(tx, clock, "junk", 3)
+        assert len(claimed(tx, clock, 1, first=False)) == 1
+        assert come(tx, clock, "real") == [0]
+        gone = tx.execute(text("SELECT body, request FROM inbox WHERE state = 'refused'")).all()
+        assert [(bytes(row.body), row.request in ("{}", {})) for row in gone] == [(b"", True)]
+        assert come(tx, clock, "late") == [None]
+        assert inbox.waiting(tx, verified=False) == 3
 
 
 def test_a_first_gives_way_to_no_one_who_is_not(store: Store, clock, monkeypatch) -> None:
@@ -203,6 +260,46 @@ def test_no_host_is_asked_without_end_not_even_by_firsts(clock) -> None:
     budget, now = Budget(), clock.now()
     taken = [budget.take("victim.example", now, first=True) for _ in range(FIRSTS_PER_HOST + 5)]
     assert taken == [True] * FIRSTS_PER_HOST + [False] * 5
+
+
+def test_firsts_and_others_have_allowances_of_their_own(clock) -> None:
+    budget, now = Budget(), clock.now()
+    taken = [budget.take(f"h{number}.example", now, first=True) for number in range(FIRSTS_IN_ALL + 5)]
+    assert taken == [True] * FIRSTS_IN_ALL + [False] * 5
+    assert budget.take("other.example", now)
+
+
+class Silent:
+    """A client whose servers do not answer until they are told to; notes how long each may take."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.answer = asyncio.Event()
+
+    async def get(self, _url: str, *, timeout: float, **_: object) -> Answered:
+        self.seconds.append(timeout)
+        await self.answer.wait()
+        return Answered(404)
+
+
+def test_in_a_crowd_nobody_is_waited_for_long(lab: Lab) -> None:
+    client = Silent()
+    fetcher = Fetcher(lab.services, client)  # type: ignore[arg-type]
+
+    async def ask(number: int) -> None:
+        asked = [fetcher.document(f"https://h{one}.example/u", first=True) for one in range(number)]
+        waiting = asyncio.gather(*asked)
+        while len(client.seconds) < number:
+            await asyncio.sleep(0)
+        client.answer.set()
+        await waiting
+
+    lab.run(ask(CROWD - 1))
+    assert set(client.seconds) == {SECONDS}
+    client.seconds.clear()
+    client.answer.clear()
+    lab.run(ask(CROWD))
+    assert CROWDED_SECONDS in client.seconds
 
 
 # ── all together ──────────────────────────────────────────────────────────────────────────────────
