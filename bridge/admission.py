@@ -41,6 +41,13 @@ def kept(
     return replace(found, inbox=before.inbox, shared_inbox=before.shared_inbox)
 
 
+def _is_theirs(url: str, actor_id: str) -> bool:
+    try:
+        return is_at_home(url, actor_id)
+    except BadUrl:  # a row that is damaged
+        return False
+
+
 def review(tx: Tx, services: Services, *, now: datetime) -> int:
     """Look once at the inboxes of everyone from before any were judged; return how many get no more posts.
 
@@ -52,7 +59,7 @@ def review(tx: Tx, services: Services, *, now: datetime) -> int:
     silent = 0
     for actor_id, url in inboxes.named(tx):
         usable = _usable(services, url) is not None
-        if usable and is_at_home(url, actor_id):
+        if usable and _is_theirs(url, actor_id):
             continue
         proven = usable and not inboxes.is_silent(tx, url)
         inboxes.save(tx, Inbox(url, _name(url), foreign=True, took_at=now if proven else None), now=now)

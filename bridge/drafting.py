@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -15,13 +15,14 @@ from bridge.errors import NotAFeed, ShrunkenFeed, SourceError
 from bridge.model import Entry, Harvest, PostState, Problem
 from bridge.publish import Draft, commit, delete_post, draft_created, draft_edited
 from bridge.services import Services
-from bridge.store import Tx, absences, entries, holds, posts, sources
+from bridge.store import Tx, absences, aside, entries, holds, posts, sources
 from bridge.store.holds import NewHold
 from bridge.store.posts import KnownPost
 from bridge.store.sources import Source
 
 log = logging.getLogger(__name__)
 
+_POST = aside.ENTRY
 _MOST_WAITING = 40  # scheduled and held changes of one poll whose pictures are looked at
 
 
@@ -172,24 +173,48 @@ def render(
 
 
 def _not_rendered(source: Source, entry: Entry, error: Exception) -> Problem:
-    where = entry.guid or entry.link or f"“{entry.title}”"
-    log.error("%s: %s cannot be rendered", source.location, where, exc_info=error)
-    what = f"cannot be rendered, and is left out ({type(error).__name__}: {error}). Please report it"
-    return Problem(where, what[:300])
+    log.error("%s: %s cannot be rendered", source.location, _name(entry), exc_info=error)
+    return _faulty(_name(entry), "rendered", error)
 
 
-def commit_prepared(tx: Tx, services: Services, source: Source, prepared: Prepared, *, now: datetime) -> None:
-    """Store everything a harvest changes, with its activities and deliveries."""
+def _name(entry: Entry) -> str:
+    return entry.guid or entry.link or f"“{entry.title}”"
+
+
+def _faulty(where: str, what: str, error: Exception) -> Problem:
+    why = f"cannot be {what}, and is left out ({aside.explained(error)})"
+    return Problem(where, f"{why[:280]}. Please report it")
+
+
+def commit_prepared(
+    tx: Tx, services: Services, source: Source, prepared: Prepared, *, now: datetime
+) -> tuple[Problem, ...]:
+    """Store everything a harvest changes, with its activities and deliveries; return what could not be.
+
+    What cannot be stored of one post costs that post: it is named, and tried again at the next poll.
+    """
     judged = prepared.judged
     # A site that serves all its pictures anew is no news; one that exchanges a wrong one is.
     quiet = [change for change, _ in judged.edited if change.quiet]
     few = len(quiet) <= changes.FEWEST_EDITED and not any(change.anew for change in quiet)
-    for draft in prepared.drafts:
-        commit(tx, services, draft, source.id, pictures_are_news=few, now=now)
-    for change, post in judged.held_edits:
-        _hold_edit(tx, source, change, post, now=now)
-    for gone, post in judged.gone:
-        _let_go(tx, services, source, gone, post, now=now)
+    steps: list[tuple[str, Callable[[], object]]] = [
+        *(
+            (
+                _name(draft.change.entry),
+                partial(commit, tx, services, draft, source.id, pictures_are_news=few, now=now),
+            )
+            for draft in prepared.drafts
+        ),
+        *(
+            (_name(change.entry), partial(_hold_edit, tx, source, change, post, now=now))
+            for change, post in judged.held_edits
+        ),
+        *(
+            (post.page_url or post.id, partial(_let_go, tx, services, source, gone, post, now=now))
+            for gone, post in judged.gone
+        ),
+    ]
+    problems = _committed_apart(tx, source, steps, now=now)
     posts.saw(tx, judged.seen, now=now)
     for pk, kind in judged.moot:
         holds.drop(tx, pk, kind, now=now)
@@ -199,6 +224,22 @@ def commit_prepared(tx: Tx, services: Services, source: Source, prepared: Prepar
     if anew := sum(change.anew for change, _ in judged.edited):
         what = "1 post differs" if anew == 1 else f"{anew} posts differ"
         log.info("%s: read otherwise than before: %s; followers are not told", source.location, what)
+    return problems
+
+
+def _committed_apart(
+    tx: Tx, source: Source, steps: Sequence[tuple[str, Callable[[], object]]], *, now: datetime
+) -> tuple[Problem, ...]:
+    """Commit posts one apart from the other; set aside, and return, those that cannot be."""
+    problems = []
+    for where, step in steps:
+        error = aside.apart(tx, step)
+        if error is not None:
+            aside.note(tx, _POST, f"{source.location}: {where}", error, now=now, put_off=False)
+            problems.append(_faulty(where, "stored", error))
+    if not problems and steps:
+        aside.forget(tx, _POST, [f"{source.location}: {where}" for where, _ in steps])
+    return tuple(problems)
 
 
 def _tell_what_is_held(source: Source, judged: Judged) -> None:

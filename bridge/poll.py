@@ -247,9 +247,7 @@ class Poller:
         prepared = await asyncio.to_thread(
             render, self._services, source, judged, views.pictures, people, now=self._services.now()
         )
-        update = _with_problems(polled.update, (*views.problems, *prepared.problems))
-        if prepared.problems:  # it is read again at the next poll, though nothing in it changes
-            update = replace(update, body_hash="", etag="", last_modified="")
+        update = _with_faults(_with_problems(polled.update, views.problems), prepared.problems)
         return replace(polled, prepared=prepared, update=update)
 
     # ── a push ──
@@ -309,7 +307,8 @@ class Poller:
                 return
             if identity.is_closed(tx, polled.source.site):
                 return  # it was closed while it was polled
-            commit_prepared(tx, self._services, polled.source, polled.prepared, now=now)
+            failed = commit_prepared(tx, self._services, polled.source, polled.prepared, now=now)
+            polled = replace(polled, update=_with_faults(polled.update, failed))
             sources.settle(tx, polled.source.id, polled.update, now=now)
             if polled.hubs is not None:
                 found = next(((advert.hub, advert.topic) for advert in polled.hubs), None)
@@ -413,6 +412,13 @@ def _with_problems(update: SourceForUpdate, problems: Sequence[Problem]) -> Sour
     for problem in problems:
         log.warning("%s: %s", problem.where, problem.what)
     return update
+
+
+def _with_faults(update: SourceForUpdate, problems: Sequence[Problem]) -> SourceForUpdate:
+    """Add what we could not handle: it is read again at the next poll, though nothing in it changes."""
+    if not problems:
+        return update
+    return replace(_with_problems(update, problems), body_hash="", etag="", last_modified="")
 
 
 def _report(polled: Polled) -> None:

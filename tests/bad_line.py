@@ -19,7 +19,7 @@ class BadLine:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        self._target = (parts.hostname or "", parts.port or 5432)
+        self.target = (parts.hostname or "", parts.port or 5432)
         self._listening = socket.create_server(("127.0.0.1", 0), backlog=0)
         self._listening.settimeout(0.05)
         self._ends = threading.Event()
@@ -30,7 +30,7 @@ class BadLine:
         self._queued: list[socket.socket] = []
         self.accepted = 0
         self.port = self._listening.getsockname()[1]
-        self.url = url.replace(f":{self._target[1]}/", f":{self.port}/")
+        self.url = url.replace(f":{self.target[1]}/", f":{self.port}/")
 
     def __enter__(self) -> Self:
         for work in (self._accept, self._pass_on):
@@ -84,7 +84,7 @@ class BadLine:
                 return
             self.accepted += 1
             with suppress(OSError):
-                self._pairs.append((theirs, socket.create_connection(self._target)))
+                self._pairs.append((theirs, socket.create_connection(self.target)))
 
     def _pass_on(self) -> None:
         while not self._ends.is_set():

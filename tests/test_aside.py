@@ -14,6 +14,7 @@ from sqlalchemy import Column, insert, select, text
 
 from bridge.cli.inspect import _gather
 from bridge.drafting import Judged, judge, render
+from bridge.errors import StoreUnavailable
 from bridge.model import Harvest
 from bridge.pump import pump
 from bridge.store import Store, aside, deliveries, posts, schema, sources
@@ -308,3 +309,56 @@ def test_an_entry_that_cannot_be_rendered_costs_that_entry_and_is_named(
     assert "cannot be rendered, and is left out" in problem.what
     assert isinstance(prepared.judged, Judged)
     assert logging.ERROR in [record.levelno for record in caplog.records]
+
+
+def test_a_post_that_cannot_be_stored_costs_that_post_and_is_named(
+    make_services, clock, database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Lab(make_services, clock, database=database) as lab:
+        alice = lab.peer().person()
+        lab.follow(alice)
+        lab.poll()
+        doomed = lab.publish("Doomed")
+        for title in ("Buns", "Rolls", "Cakes"):
+            lab.blog.post(title, "Fresh.")
+        for _ in range(3):  # it comes again at every poll, with one traceback in all
+            (read,) = lab.read_sources()
+            lab.poller.settle([_spoilt(read, "Rolls")])
+        with lab.store.read() as tx:
+            (told,) = aside.listing(tx)
+        assert (told.what, told.tries) == ("posts.identity", 3)
+        assert "surrogates not allowed" in told.reason
+        (problem,) = lab.source().problems
+        assert problem.where in told.key
+        assert "cannot be stored, and is left out" in problem.what
+        assert sum(record.exc_info is not None for record in caplog.records) == 1
+        lab.deliver()
+        assert alice.peer.types.count("Create") == 3, "the doomed one, buns and cakes"
+        (read,) = lab.read_sources()
+        lab.poller.settle([read])  # mended
+        lab.deliver()
+        assert alice.peer.types.count("Create") == 4
+        with lab.store.read() as tx:
+            assert aside.listing(tx) == []
+        assert lab.source().problems == ()
+        assert doomed.id
+
+
+def _spoilt(read, title: str):
+    drafts = [
+        replace(one, post=replace(one.post, page_url="\ud800")) if one.change.entry.title == title else one
+        for one in read.prepared.drafts
+    ]
+    return replace(read, prepared=replace(read.prepared, drafts=tuple(drafts)))
+
+
+def test_an_outage_while_a_post_is_stored_is_not_the_posts_failure(cafe: Store) -> None:
+    from sqlite3 import OperationalError as Full
+
+    from sqlalchemy.exc import OperationalError
+
+    def fill_the_disk() -> None:
+        raise OperationalError("INSERT", {}, Full("database or disk is full"))
+
+    with pytest.raises(StoreUnavailable), cafe.write() as tx:
+        aside.apart(tx, fill_the_disk)

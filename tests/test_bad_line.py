@@ -1,19 +1,23 @@
 """PostgreSQL behind a line that goes silent: nobody waits for it without end, and the inbox says 503."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from bad_line import BadLine
 from databases import Postgres
 from lab import CAFE, INBOX, Lab
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from bridge.errors import StoreUnavailable
-from bridge.store import Store, identity, postgres
-from bridge.store.postgres import PING_SECONDS, PROMPT, Patience
+from bridge.store import Store, deliveries, identity, postgres
+from bridge.store.postgres import PATIENT, PING_SECONDS, PROMPT, Patience
+from bridge.worker import Worker
 
 QUICK = Patience(connect=2, statement=0.8, pool=0.5)
 
@@ -160,3 +164,63 @@ def test_the_web_process_is_never_kept_waiting_for_five_seconds() -> None:
     """The longest ways to a 503: a connection that rested, a new one, one under way, and none free."""
     ways = (PING_SECONDS + PROMPT.connect, PROMPT.connect + PROMPT.answer / 2, PROMPT.answer)
     assert max(*ways, PROMPT.pool + PROMPT.connect) < 5
+
+
+def test_a_statement_that_postgresql_ends_is_a_503_in_the_web_process(make_services, clock, line) -> None:
+    """A table that somebody locks: the request waits as long as a statement may take, and no longer."""
+
+    def make(**written):
+        return make_services(database=line.url, prompt=True, **written)
+
+    with Lab(make, clock) as lab:
+        alice = lab.peer().person()
+        lab.follow(alice)
+        engine = postgres.engine(make_url(line.url), PROMPT)
+        with engine.connect() as other:
+            other.execute(text("LOCK TABLE seen, inbox, undone IN ACCESS EXCLUSIVE MODE"))
+            assert alice.send(alice.follow(CAFE), INBOX) == 503
+        engine.dispose()
+        assert alice.send(alice.follow(CAFE), INBOX) == 202
+
+
+# ── silent on a connection that stays open ───────────────────────────────────────────────────────
+
+
+def test_a_line_that_falls_silent_in_mid_statement_lets_the_jobs_go_on(make_services, clock, line) -> None:
+    """Nothing is closed and nothing refused: each job ends with an outage, and works when the line does."""
+
+    def make(**written):
+        return make_services(database=line.url, **written)
+
+    with Lab(make, clock) as lab:
+        store = Store(postgres.engine(make_url(line.url), QUICK))
+        worker = Worker(replace(lab.services, store=store), lab.client, asyncio.Event())
+        jobs = [
+            lambda: worker._receiver.run(worker._stop),
+            lambda: worker._poller.run(worker._stop),
+            lambda: worker._deliverer.run(deliveries.FAST, worker._stop),
+            lambda: worker._registrar.run(worker._stop),
+            lambda: asyncio.to_thread(worker.beat),
+        ]
+        around = postgres.engine(make_url(line.url.replace(f":{line.port}/", f":{line.target[1]}/")), PATIENT)
+
+        async def run_all() -> list[object]:
+            return await asyncio.gather(*(job() for job in jobs), return_exceptions=True)
+
+        async def fall_silent() -> list[object]:
+            running = asyncio.ensure_future(run_all())
+            await asyncio.sleep(0.1)  # they wait for the lock, in the middle of their statements
+            with line.stall():
+                return await running
+
+        with around.connect() as other:
+            tables = "inbox, sources, deliveries, remote_actors, heartbeats"
+            other.execute(text(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE"))
+            ended = lab.run(fall_silent())
+        assert [type(one) for one in ended] == [StoreUnavailable] * len(jobs)
+        around.dispose()
+        for job in jobs:  # one at a time asks whether it is back
+            lab.run(job())
+        with store.read() as tx:
+            assert identity.workers(tx)
+        store.close()

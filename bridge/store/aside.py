@@ -12,11 +12,13 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Boolean, Column, Integer, LargeBinary, Table, delete, func, insert, select, update
 from sqlalchemy.engine import Row
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import BigInteger
 
 from bridge.errors import StoreUnavailable
 from bridge.store import schema
 from bridge.store.engine import Store, Tx
+from bridge.store.outage import explain
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,9 @@ TRIES = 5
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(days=1)
 MENDED_AFTER = timedelta(days=3)  # what did not fail again in that time is taken to be mended
 SHOWN_FOR = timedelta(days=30)
+
+ENTRY = schema.posts.c.identity
+"""Stands for what an entry would have become, and could not."""
 
 _table = schema.set_aside
 _columns = _table.c
@@ -217,7 +222,14 @@ def failed(
 ) -> None:
     """Set aside a row that could not be handled; the traceback is logged the first time only."""
     with store.write() as tx:
-        tries = put(tx, due, key, explained(error), now=now, put_off=put_off)
+        note(tx, due, key, error, now=now, put_off=put_off)
+
+
+def note(
+    tx: Tx, due: Column[Any], key: Any, error: BaseException, *, now: datetime, put_off: bool = True
+) -> None:
+    """Set aside, within a transaction, what could not be handled."""
+    tries = put(tx, due, key, explained(error), now=now, put_off=put_off)
     if tries == 1:
         log.error("This is how %s of row %s failed", _name(due), key, exc_info=error)
     elif tries == TRIES:
@@ -240,6 +252,25 @@ def resting(tx: Tx, due: Column[Any], *, now: datetime) -> set[str]:
         for row in rows
         if row.last_at + min(FIRST_PAUSE * 4 ** min(row.tries - 1, 8), LONGEST_PAUSE) > now
     }
+
+
+def apart(tx: Tx, work: Callable[[], object]) -> Exception | None:
+    """Do what may fail within a transaction; return the failure, which undoes that alone.
+
+    A database that cannot be used is no failure of `work`: it is raised.
+    """
+    try:
+        with tx.begin_nested():
+            work()
+    except DBAPIError as error:
+        if explain(error) is not None:
+            raise
+        return error
+    except StoreUnavailable:
+        raise
+    except Exception as error:
+        return error
+    return None
 
 
 # ── for the owner ────────────────────────────────────────────────────────────────────────────────
