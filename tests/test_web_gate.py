@@ -182,6 +182,46 @@ def test_one_address_cannot_take_the_room_of_all(services, monkeypatch: pytest.M
     assert modest.status == 408  # it took its time, and nobody's room
 
 
+def send_from(gate: Gate, *sent: tuple[Scope, Connection]) -> list[int]:
+    """Let all send at once, one after the other; return what each was answered."""
+
+    async def send_all() -> None:
+        await asyncio.gather(*(gate.__rsgi__(scope, connection) for scope, connection in sent))
+
+    asyncio.run(send_all())
+    return [connection.status for _, connection in sent]
+
+
+def hanging(size: int) -> Connection:
+    return Connection(b"x" * size, hangs=True)
+
+
+def test_where_there_is_too_much_the_largest_is_cut(services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "MAX_HELD", 1_000)
+    gate = expecting(services, "/ap/cafe/inbox", seconds=0.2)
+    sizes = (100, 850, 100, 100)
+    sent = [(Scope(client=f"8.8.8.{place}:1"), hanging(size)) for place, size in enumerate(sizes)]
+    assert send_from(gate, *sent) == [408, 503, 408, 408]
+
+
+def test_what_hubs_push_takes_no_room_of_an_inbox(services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "MAX_HELD", 1_000)
+    gate = expecting(services, "/ap/cafe/inbox", f"{PUSH}token", seconds=0.2)
+    inbox, push = (Scope(client="10.0.0.1:1", path=path) for path in ("/ap/cafe/inbox", f"{PUSH}token"))
+    assert send_from(gate, (inbox, hanging(900)), (push, hanging(900))) == [408, 408]
+    assert sorted(send_from(gate, (push, hanging(900)), (push, hanging(900)))) == [408, 503]
+
+
+def test_those_behind_a_proxy_do_not_share_what_one_may_hold(
+    services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "MAX_HELD_BY_ONE", 1_000)
+    gate = expecting(services, "/ap/cafe/inbox", seconds=0.2)
+    for client, statuses in (("10.0.0.1:1", [408, 408]), ("8.8.8.8:1", [408, 503])):
+        sent = [(Scope(client=client), hanging(900)) for _ in range(2)]
+        assert sorted(send_from(gate, *sent)) == statuses
+
+
 def test_every_route_that_takes_a_body_is_expected_to(services) -> None:
     """A route that is new and reads a body has to say so, or its body would never come."""
     expected = {rule.rule for rule in create_app(services).url_map.iter_rules() if "POST" in rule.methods}
