@@ -14,6 +14,7 @@
     ├─ BadDocument            a remote document that is not what its URL promised
     ├─ BadPicture             a picture that servers could not show
     ├─ StoreError             the database cannot be used (too new, locked, missing)
+    │  ├─ StoreMissing        nothing ever ran here: there is no database to look at
     │  └─ StoreUnavailable    not now: it is away, or its disk is full
     └─ DemoError              `bridge demo` cannot start or go on
 
@@ -77,6 +78,10 @@ class BadPicture(BridgeError):
 
 class StoreError(BridgeError):
     """The database cannot be used as it is."""
+
+
+class StoreMissing(StoreError):
+    """There is no database to look at yet, and whoever only looks makes none."""
 
 
 class StoreUnavailable(StoreError):

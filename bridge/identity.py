@@ -62,12 +62,30 @@ def establish(
         _add_missing_keys(tx, [identity.INSTANCE, *wanted], generators, now=now)
         identity.ensure_id_secret(tx, now=now)
         known = identity.handles(tx)
-        paused = _keep_and_recall(tx, config.base_url, sites, known)
+        _keep(tx, sites)
+        paused = _paused(tx, config.base_url, sites, known)
         _notice_older_copy(tx, found.values())
         current = _witness(tx)
+    _say_who_is_paused(paused, known)
     written = [path for path in paths if witness.write(path, current, found.get(path))]
     if is_first:
         _tell_how_to_guard(config, current, written)
+    return Standing({**sites, **paused}, frozenset(paused))
+
+
+def recall(store: Store, config: Config) -> Standing:
+    """Return what `establish` does, for whoever only looks: nothing is written, no site is added.
+
+    Raises:
+        IdentityChanged, StoreError: as `establish` does.
+    """
+    found = witness.read(witness.paths_of(config))
+    with store.read() as tx:
+        identity.refuse_garbage(tx)
+        sites = _without_closed(tx, config)
+        wanted = {key: site.handle for key, site in sites.items()}
+        refuse_changes(tx, config, wanted, found)
+        paused = _paused(tx, config.base_url, sites, identity.handles(tx))
     return Standing({**sites, **paused}, frozenset(paused))
 
 
@@ -88,23 +106,33 @@ def _without_closed(tx: Tx, config: Config) -> dict[str, SiteConfig]:
     return sites
 
 
-def _keep_and_recall(
-    tx: Tx, base_url: str, sites: Mapping[str, SiteConfig], handles: Mapping[str, str]
-) -> dict[str, SiteConfig]:
-    """Keep what the config says of its sites; return those that it does not name, as they were."""
-    kept, paused = identity.kept_configs(tx), {}
+def _keep(tx: Tx, sites: Mapping[str, SiteConfig]) -> None:
+    """Keep what the config says of its sites, for when it does not name them any more."""
+    kept = identity.kept_configs(tx)
     for key, site in sites.items():
         if kept.get(key) != to_kept(site):
             identity.keep_config(tx, key, to_kept(site))
-    for key in kept.keys() - sites.keys():
-        was = kept[key]
-        paused[key] = from_kept(was) if was else of_whom_only_the_handle_is_known(handles[key], base_url)
+
+
+def _paused(
+    tx: Tx, base_url: str, sites: Mapping[str, SiteConfig], handles: Mapping[str, str]
+) -> dict[str, SiteConfig]:
+    """Return the sites that the config does not name, as they were."""
+    kept = identity.kept_configs(tx)
+    return {
+        key: from_kept(was) if was else of_whom_only_the_handle_is_known(handles[key], base_url)
+        for key, was in kept.items()
+        if key not in sites
+    }
+
+
+def _say_who_is_paused(paused: Iterable[str], handles: Mapping[str, str]) -> None:
+    for key in paused:
         log.warning(
             "PAUSED: %s is not in config.toml any more. It goes on answering, but nothing new is published. "
             "Put [sites.%s] back, or close the account for good: bridge site close %s",
             handles[key], key, key,
         )  # fmt: skip
-    return paused
 
 
 def count_on(store: Store, paths: Iterable[Path]) -> None:

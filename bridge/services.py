@@ -11,9 +11,9 @@ from bridge.activitypub.ids import Ids
 from bridge.addresses import Reach
 from bridge.config import Config, FeedSource, FolderSource, SiteConfig
 from bridge.errors import ConfigError
-from bridge.identity import GENERATORS, Generators, establish
+from bridge.identity import GENERATORS, Generators, establish, recall
 from bridge.keyring import Keyring
-from bridge.store import Store, identity, migrate, open_store, sources
+from bridge.store import Store, identity, migrate, open_store, require_current, sources
 from bridge.store.identity import IdSecret
 from bridge.witness import paths_of
 
@@ -96,6 +96,30 @@ def open_services(
         raise
     ids = Ids(config.base_url)
     return Services(config, store, ids, Keyring(ids, pems), id_secret, reach, now, standing.paused, witnesses)
+
+
+def look_into(
+    config: Config, *, reach: Reach = PUBLIC_INTERNET, now: Callable[[], datetime] = utc_now
+) -> Services:
+    """Open what a bridge that ran here has made: nothing is created, upgraded or given an identity.
+
+    Raises:
+        StoreMissing: nothing ever ran here.
+        StoreError: the database cannot be used, or has to be upgraded first.
+        IdentityChanged: the config contradicts what followers' servers know.
+    """
+    store = open_store(config.database, create=False)
+    try:
+        require_current(store)
+        standing = recall(store, config)
+        with store.read() as tx:
+            pems, id_secret = identity.private_keys(tx), identity.id_secret(tx)
+    except BaseException:
+        store.close()
+        raise
+    ids = Ids(config.base_url)
+    config = replace(config, sites=standing.sites)
+    return Services(config, store, ids, Keyring(ids, pems), id_secret, reach, now, standing.paused)
 
 
 def _wanted_sources(config: Config) -> list[tuple[str, str, str, str]]:

@@ -306,8 +306,9 @@ def test_an_account_is_closed_only_after_a_yes(lab: Lab, bridge, ask, tmp_path: 
 def test_a_paused_account_is_said_loudly(lab: Lab, ask, tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text(config.read_text() + BAKERY)
-    ask("status")
+    ask("deliver")  # a start, as `run` is
     config.write_text(config.read_text().replace(BAKERY, ""))
+    ask("deliver")
     assert "@bakery@localhost:8000 is PAUSED" in ask("status")
     assert [s["paused"] for s in json.loads(ask("status", "--json"))["sites"]] == [False, True]
 

@@ -38,7 +38,7 @@ def deliveries(
     """
     if ctx.invoked_subcommand:
         return
-    services = ctx.obj.open()
+    services = ctx.obj.look()
     if post is None and server is None and state is None and not as_json:
         _overview(services)
         return
@@ -74,7 +74,7 @@ def retry(settings: Settings, ids: tuple[int, ...], post: str | None, server: st
     """
     if not ids and post is None and server is None:
         raise click.UsageError("Say what: ids from `bridge deliveries`, or --post, or --server.")
-    services = settings.open()
+    services = settings.look()
     with services.store.write() as tx:
         uri = _object_uri(services, post)
         number = send_again(tx, services, ids=ids, object_uri=uri, host=server, now=services.now())

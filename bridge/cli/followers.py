@@ -28,7 +28,7 @@ def followers(ctx: click.Context, site: str | None, pending: bool, limit: int, a
     """
     if ctx.invoked_subcommand:
         return
-    services = ctx.obj.open()
+    services = ctx.obj.look()
     with services.store.read() as tx:
         state = stored.PENDING if pending else None
         found = stored.listing(tx, site, state=state, limit=None if as_json else limit)
@@ -49,7 +49,7 @@ def followers(ctx: click.Context, site: str | None, pending: bool, limit: int, a
 @click.pass_obj
 def approve(settings: Settings, who: tuple[str, ...], site: str | None) -> None:
     """Let waiting followers in; WHO is a handle or an actor's URL."""
-    services = settings.open()
+    services = settings.look()
     for name in who:
         _answer(services, _waiting(services, name, site), effects.approve, "follows now")
 
@@ -64,7 +64,7 @@ def reject(settings: Settings, who: tuple[str, ...], site: str | None, remove: b
 
     Who was let in stays, unless you say --remove.
     """
-    services = settings.open()
+    services = settings.look()
     for name in who:
         choose = _of_one_site if remove else _waiting
         _answer(services, choose(services, name, site), effects.reject, "was turned away")

@@ -41,7 +41,7 @@ def holds(ctx: click.Context, site: str | None, as_json: bool) -> None:
     """
     if ctx.invoked_subcommand:
         return
-    services = ctx.obj.open()
+    services = ctx.obj.look()
     if as_json:
         print_json(list(_for_scripts(services, site)))
         return
@@ -62,7 +62,7 @@ def holds(ctx: click.Context, site: str | None, as_json: bool) -> None:
 @click.pass_obj
 def show(settings: Settings, which: tuple[str, ...], everything: bool) -> None:
     """List what is in a group (WHICH: g17), one by one."""
-    services = settings.open()
+    services = settings.look()
     found = _chosen(services, which)
     shown = found if everything else found[: 2 * _MOST_LINES]
     now = services.now()
@@ -93,7 +93,7 @@ def publish(
 
     More than five new posts go out one every ten minutes, oldest first.
     """
-    services = settings.open()
+    services = settings.look()
     chosen = _chosen(services, which, site, everything=everything)
     if len(chosen) > MOST_NEW and not yes:
         _ask_first(services, chosen)
@@ -114,7 +114,7 @@ def publish(
 @click.pass_obj
 def ignore(settings: Settings, which: tuple[str, ...], site: str | None, everything: bool) -> None:
     """Leave everything as it is; the same change does not come up again."""
-    services = settings.open()
+    services = settings.look()
     _decide(services, _chosen(services, which, site, everything=everything), IGNORE)
 
 
@@ -125,7 +125,7 @@ def ignore(settings: Settings, which: tuple[str, ...], site: str | None, everyth
 @click.pass_obj
 def seen(settings: Settings, which: tuple[str, ...], site: str | None, everything: bool) -> None:
     """Treat as seen: show new posts and edits like those from before the bridge, and send them to nobody."""
-    services = settings.open()
+    services = settings.look()
     _decide(services, _chosen(services, which, site, everything=everything), SEEN)
 
 

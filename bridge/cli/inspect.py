@@ -42,7 +42,7 @@ LITTLE_ROOM = 100 * MEGABYTE
 @click.pass_obj
 def status(settings: Settings, as_json: bool, noted: bool) -> None:
     """Show sites, sources and deliveries, and what is wrong with any of them."""
-    services = settings.open()
+    services = settings.look()
     if noted:
         with services.store.write() as tx:
             identity.forget_older_copy(tx)

@@ -25,7 +25,7 @@ def publish(settings: Settings, what: str) -> None:
 
     WHAT is the address of its page, or its Markdown file.
     """
-    services = settings.open()
+    services = settings.look()
     post = find_post(services, what)
     if post.state is PostState.PUBLISHED or post.state.is_tombstone:
         hint = (
@@ -50,7 +50,7 @@ def unpublish(settings: Settings, what: str) -> None:
 
     WHAT is the address of its page, or its Markdown file.
     """
-    services = settings.open()
+    services = settings.look()
     post = find_post(services, what, exactly=True)
     if post.deleted_at is not None:
         raise StoreError(f"{what} was deleted already, {post.deleted_at:%d %b %Y}.")
@@ -67,7 +67,7 @@ def resend(settings: Settings, what: str) -> None:
 
     WHAT is the address of its page, or its Markdown file.
     """
-    services = settings.open()
+    services = settings.look()
     post = find_post(services, what)
     if post.state is not PostState.PUBLISHED:
         raise StoreError(f"{what} is {post.state}, so it was not sent yet: `bridge publish` sends it.")

@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 from rich.console import Console, Group, RenderableType
@@ -67,8 +68,12 @@ def preview(
     """
     if bool(what) == everything:
         raise click.UsageError("Say which post, by its page's address or its file, or --all.")
-    services = settings.open()
-    shown, problems = _previews(services, what, site)
+    with TemporaryDirectory() as scratch:
+        services = settings.look_or_try(Path(scratch))
+        try:
+            shown, problems = _previews(services, what, site)
+        finally:
+            services.close()
     for problem in problems:
         click.echo(f"bridge: {problem}", err=True)
     if as_json:

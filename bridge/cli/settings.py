@@ -1,5 +1,6 @@
 """What every command is told before it starts: which config, and what it may reach."""
 
+import logging
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,31 @@ class Settings:
         from bridge.services import open_services
 
         return open_services(self.load_config(), reach=self.reach(), prompt=prompt)
+
+    def look(self) -> "Services":
+        """Open what a bridge that ran here has made; a command that only looks makes and changes nothing."""
+        from bridge.services import look_into
+
+        return look_into(self.load_config(), reach=self.reach())
+
+    def look_or_try(self, scratch: Path) -> "Services":
+        """Open what a bridge that ran here has made; where none did, an empty one that lives in `scratch`."""
+        from dataclasses import replace
+
+        from bridge.config.values import sqlite_in
+        from bridge.errors import StoreMissing
+        from bridge.services import open_services
+
+        try:
+            return self.look()
+        except StoreMissing:
+            config = self.load_config()
+            config = replace(config, data=scratch, database=sqlite_in(scratch), file=None, identity=None)
+            logging.disable(logging.WARNING)  # the keys it makes are thrown away with it
+            try:
+                return open_services(config, reach=self.reach())
+            finally:
+                logging.disable(logging.NOTSET)
 
     def arguments(self) -> list[str]:
         """Return the options that make a child process start with these settings."""

@@ -26,7 +26,7 @@ def close(settings: Settings, key: str, yes: bool) -> None:
     neither the key nor the handle can be used again. Keep the bridge running until `bridge deliveries`
     shows that everyone was told.
     """
-    services = settings.open()
+    services = settings.look()
     handle, number, written = _about(services, key)
     if not yes:
         click.confirm(

@@ -5,6 +5,6 @@ caller decides what is committed together; no row and no connection is used outs
 """
 
 from bridge.store.engine import Store, Tx, open_store
-from bridge.store.migrate import migrate
+from bridge.store.migrate import migrate, require_current
 
-__all__ = ["Store", "Tx", "migrate", "open_store"]
+__all__ = ["Store", "Tx", "migrate", "open_store", "require_current"]

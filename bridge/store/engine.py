@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from bridge.errors import StoreError
+from bridge.errors import StoreError, StoreMissing
 from bridge.store.outage import Watch
 
 log = logging.getLogger(__name__)
@@ -139,17 +139,22 @@ def tx_holder(tx: Tx) -> int:
     return number
 
 
-def open_store(url: str, *, binding: ModuleType | None = None, prompt: bool = False) -> Store:
+def open_store(
+    url: str, *, binding: ModuleType | None = None, prompt: bool = False, create: bool = True
+) -> Store:
     """Open the database at `url` (``sqlite:///path`` or ``postgresql://…``).
 
     `binding` is the SQLite module to use instead of the newest one at hand; `prompt`: who asks has to answer
-    within seconds, and cannot wait long for a PostgreSQL that does not.
+    within seconds, and cannot wait long for a PostgreSQL that does not. Without `create` a file that is not
+    there is an error: who only looks leaves nothing behind.
 
     Raises:
         StoreError: it cannot be reached or created; the message names it without its password.
     """
     parsed = make_url(url)
     shown = parsed.render_as_string(hide_password=True)
+    if not create and parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists():
+        raise StoreMissing(f"There is no database at {parsed.database} yet: `bridge run` makes it.")
     try:
         engine = (
             _sqlite(Path(parsed.database or ""), binding or sqlite_module())

@@ -9,7 +9,7 @@ from tempfile import NamedTemporaryFile
 
 from sqlalchemy import Connection, inspect, select, text
 
-from bridge.errors import StoreError
+from bridge.errors import StoreError, StoreMissing
 from bridge.store import schema
 from bridge.store.engine import Store
 
@@ -32,14 +32,31 @@ def migrate(store: Store, *, now: datetime, backups: Path | None = None) -> None
     current = _revision(store)
     if current == HEAD:
         return
+    _refuse_newer(current)
+    if current is not None and store.is_sqlite and backups is not None:
+        _back_up(store, backups / f"before-{HEAD}-{now:%Y%m%dT%H%M%SZ}.db")
+    _upgrade(store)
+
+
+def require_current(store: Store) -> None:
+    """Raise `StoreError` unless the database is at `HEAD`: who only looks does not upgrade it."""
+    current = _revision(store)
+    if current is None:
+        raise StoreMissing("The database is empty: `bridge run` fills it at its first start.")
+    _refuse_newer(current)
+    if current != HEAD:
+        raise StoreError(
+            f"The database has schema {current}, which this version of fedibridge upgrades to {HEAD} when it "
+            "starts (`bridge run`), after a backup. Start it, then look again."
+        )
+
+
+def _refuse_newer(current: str | None) -> None:
     if current is not None and current > HEAD:
         raise StoreError(
             f"The database has schema {current}, this version of fedibridge knows {HEAD}. "
             "Run the newer version you ran before, or restore the backup made when it upgraded."
         )
-    if current is not None and store.is_sqlite and backups is not None:
-        _back_up(store, backups / f"before-{HEAD}-{now:%Y%m%dT%H%M%SZ}.db")
-    _upgrade(store)
 
 
 def _revision(store: Store) -> str | None:
