@@ -120,6 +120,10 @@ class Budget:
     def give_back(self, host: str, then: datetime) -> None:
         """Count a fetch no longer: it succeeded."""
         self._answered[host] = then
+        self.uncount(host, then)
+
+    def uncount(self, host: str, then: datetime) -> None:
+        """Count a fetch no longer: it never came to be, for want of something of ours."""
         for moments in (self._failures[host], self._all, self._firsts):
             with suppress(ValueError):  # it took so long that it was forgotten meanwhile
                 moments.remove(then)
@@ -192,7 +196,8 @@ class Fetcher:
         now = self._services.now()
         outcome = await self._client.get(url, accept=JRD_ACCEPT, limit=LIMIT, timeout=SECONDS)
         if isinstance(outcome, Unreachable):
-            return NotNow(f"{host}: {outcome.why}", now + _MINUTE)
+            theirs = outcome.fault is not Fault.SHORTAGE
+            return NotNow(f"{host}: {outcome.why}", now + _MINUTE, asked=theirs)
         if outcome.status == 429 or outcome.status >= 500:
             return NotNow(f"{host} answered {outcome.status}", now + _MINUTE)
         if outcome.status != 200:
@@ -226,6 +231,8 @@ class Fetcher:
                 found = await self._fetch_confirmed(url)
             if not isinstance(found, NotThere | NotNow):
                 self._budget.give_back(host, now)
+            elif isinstance(found, NotNow) and not found.asked:
+                self._budget.uncount(host, now)
             return found
 
     async def _fetch_confirmed(self, url: str) -> Mapping[str, Any] | NotThere | NotNow:

@@ -21,11 +21,12 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
-from bridge.addresses import PUBLIC_INTERNET, Reach, check_url, join, origin
+from bridge.addresses import PUBLIC_INTERNET, Reach, check_url, host_of, join, origin
 from bridge.dns import Lookups
 from bridge.errors import BadUrl, ConfigError
 from bridge.model import Answered, Fault, Outcome, Unreachable
 from bridge.moments import read_rfc822
+from bridge.ourclock import OtherClocks
 from bridge.unpack import ACCEPT_ENCODING, Unpackable, unpacker
 
 CONNECT_SECONDS = 5
@@ -94,7 +95,8 @@ class Client:
     One server gets two connections at a time, and waiting for those does count: it is the server that
     is slow. Connections stay open for the next request to the same server only while fewer than `idle`
     are: a fan-out to thousands of servers meets none of them again soon. There are no cookies and no
-    proxies, and nothing is read from the environment. `lookup` replaces DNS in tests.
+    proxies, and nothing is read from the environment. `lookup` replaces DNS in tests. `clocks` hears what
+    time other servers say it is.
     """
 
     def __init__(
@@ -106,9 +108,11 @@ class Client:
         idle: int = 100,
         lookup: Lookup | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clocks: OtherClocks | None = None,
     ) -> None:
         self._reach = reach
         self._now = now
+        self._clocks = clocks
         self._slots = asyncio.Semaphore(slots)
         self._most_open = idle
         self._open: weakref.WeakSet[socket.socket] = weakref.WeakSet()
@@ -167,9 +171,9 @@ class Client:
         sent = {"Accept": accept, **(headers or {})}
         try:
             async with self._slots, asyncio.timeout(timeout):
-                return await self._follow(url, sent, sign, schemes, redirects, limit)
+                return self._by_all_clocks(await self._follow(url, sent, sign, schemes, redirects, limit))
         except _FAILURES as error:
-            return Unreachable(_explain(error, timeout), _fault(error))
+            return self._failed(url, error, timeout)
 
     async def post(
         self,
@@ -188,9 +192,20 @@ class Client:
         try:
             target = check_url(url, reach=self._reach)
             async with self._slots, asyncio.timeout(timeout):
-                return await self._post_persistently(target, body, headers, limit)
+                return self._by_all_clocks(await self._post_persistently(target, body, headers, limit))
         except _FAILURES as error:
-            return Unreachable(_explain(error, timeout), _fault(error))
+            return self._failed(url, error, timeout)
+
+    def _by_all_clocks(self, outcome: Answered) -> Outcome:
+        if self._clocks is None:
+            return outcome
+        return self._clocks.reconsider(host_of(outcome.url), outcome, self._now())
+
+    def _failed(self, url: str, error: BaseException, seconds: float) -> Outcome:
+        outcome = Unreachable(_explain(error, seconds), _fault(error))
+        if self._clocks is None or not _is_by_date(error):
+            return outcome
+        return self._clocks.reconsider(host_of(url), outcome, self._now(), by_date=True)
 
     async def _post_persistently(
         self, url: str, body: bytes, headers: Mapping[str, str], limit: int
@@ -455,12 +470,21 @@ def _is_shortage(error: BaseException) -> bool:
     return isinstance(error, OSError) and not isinstance(error, socket.gaierror) and error.errno in _SHORTAGES
 
 
+def _is_by_date(error: BaseException) -> bool:
+    """Say whether a certificate was refused because of what time it is here."""
+    if not isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return False
+    refused = error.certificate_error
+    return isinstance(refused, ssl.SSLCertVerificationError) and refused.verify_code in _BY_DATE
+
+
 # ── why it failed, for people ────────────────────────────────────────────────────────────────────
 
 _DNS = {
     socket.EAI_NONAME: "DNS: no such name",
     socket.EAI_AGAIN: "DNS: no answer",
 }
+_BY_DATE = (9, 10)
 _CERTIFICATE = {  # OpenSSL's X509_V_ERR_… numbers
     10: "certificate expired",
     9: "certificate not valid yet",

@@ -103,6 +103,15 @@ def to_detail(about: Mapping[str, object], standing: Sequence[Standing]) -> str:
     return json.dumps({**about, "standing": jobs})
 
 
+def clock_in(detail: str) -> str:
+    """Read what a worker says of its machine's clock; of words that are not ours: nothing."""
+    try:
+        said = json.loads(detail)["clock"]
+    except (ValueError, TypeError, KeyError):
+        return ""
+    return said if isinstance(said, str) else ""
+
+
 def from_detail(detail: str) -> list[Standing]:
     """Read which jobs stand; of words that are not ours: none."""
     try:

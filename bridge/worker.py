@@ -28,6 +28,7 @@ from bridge.housekeeping import keep_house
 from bridge.identity import count_on
 from bridge.net import Client
 from bridge.openfiles import make_room, most_requests
+from bridge.ourclock import OtherClocks
 from bridge.pins import Pinner
 from bridge.poll import Poller
 from bridge.progress import Progress, Standing, to_detail
@@ -76,10 +77,13 @@ class Worker:
         *,
         at_home: Client | None = None,
         progress: Progress | None = None,
+        clocks: OtherClocks | None = None,
     ) -> None:
         self._services = services
         self._stop = stop
         self._progress = progress or Progress()
+        self._clocks = clocks or OtherClocks()
+        self._said_of_clock = ""
         self._standing: set[str] = set()  # the jobs that were said to stand
         self._under_way: set[asyncio.Task[object]] = set()
         self._failing: dict[str, str] = {}  # job → its last failure
@@ -212,10 +216,20 @@ class Worker:
         now = self._services.now()
         standing = self._progress.standing(now=now)
         self._tell(standing)
-        detail = to_detail({"pid": os.getpid()}, standing)
+        clock = self._clocks.sentence(now)
+        self._tell_of_clock(clock)
+        detail = to_detail({"pid": os.getpid(), "clock": clock}, standing)
         with self._services.store.write() as tx:
             identity.beat(tx, worker_name(self._services), detail, now=now)
             identity.forget_beats(tx, before=now - FORGOTTEN_BEATS)
+
+    def _tell_of_clock(self, said: str) -> None:
+        """Log once that the clock is wrong, and once that it no longer seems to be."""
+        if said and not self._said_of_clock:
+            log.error("Something is wrong: %s. Set it (NTP does); nothing is given up for that.", said)
+        elif self._said_of_clock and not said:
+            log.warning("The clock of this machine says what others say again")
+        self._said_of_clock = said
 
     def _tell(self, standing: list[Standing]) -> None:
         """Log once which jobs stand, and once that they go on."""
@@ -269,11 +283,12 @@ async def work(services: Services) -> None:
     watchdog = Watchdog(
         progress, lambda: loop.call_soon_threadsafe(stop.set), grace=STOP_SECONDS, now=services.now
     )
+    clocks = OtherClocks()
     async with (
-        Client(services.user_agent, services.reach, slots=slots, now=services.now) as client,
+        Client(services.user_agent, services.reach, slots=slots, now=services.now, clocks=clocks) as client,
         Client(services.user_agent, Reach(private=True), now=services.now) as at_home,
     ):
-        worker = Worker(services, client, stop, at_home=at_home, progress=progress)
+        worker = Worker(services, client, stop, at_home=at_home, progress=progress, clocks=clocks)
         worker.take_over()
         scheduler = AsyncIOScheduler(timezone=SteadyZone())
         worker.schedule(scheduler)

@@ -10,7 +10,8 @@ import json
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from email.utils import format_datetime
 from http.client import HTTPConnection
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
@@ -269,6 +270,7 @@ class FakePeer:
     """Another server. Its moods are plain attributes, good until changed:
 
     `inbox_status` answers every POST, `next_statuses` only the next ones; `retry_after` goes with them;
+    `ahead` is how far its clock is ahead of the bridge's, which it then says in a `Date`;
     `delay` (seconds) and `hangs` hold answers back; `speaks` are the signature schemes it understands;
     `secure` demands signed GETs; `suspicious` answers every signature with 401; `document_type` is the
     content type of its documents; `redirects` leads from path to URL; `paths` says how POSTs below a path
@@ -292,6 +294,7 @@ class FakePeer:
         self.retry_after: str | None = None
         self.delay = 0.0
         self.hangs = False
+        self.ahead: timedelta | None = None
         self.speaks = {CAVAGE, RFC9421}
         self.secure = False
         self.suspicious = False
@@ -332,6 +335,13 @@ class FakePeer:
     # ── answering ──
 
     async def _answer(self, request: Request) -> Reply | None:
+        reply = await self._answer_undated(request)
+        if reply is None or self.ahead is None:
+            return reply
+        dated = {"Date": format_datetime(self.now() + self.ahead, usegmt=True), **reply.headers}
+        return Reply(reply.status, reply.body, dated)
+
+    async def _answer_undated(self, request: Request) -> Reply | None:
         (self.knocks if request.method == "POST" else self.gets).append(request.target)
         mood = next((status for path, status in self.paths.items() if request.path.startswith(path)), None)
         if request.method == "POST" and mood:

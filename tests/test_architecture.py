@@ -24,7 +24,7 @@ LAYERS = (
     {"changes", "entrykeys", "lint", "matching"},
     {"net", "sources", "store"},
     {"patience", "unchanged"},
-    {"activitypub", "dns", "hooks", "pictures", "progress", "retry", "unpack", "websub"},
+    {"activitypub", "dns", "hooks", "ourclock", "pictures", "progress", "retry", "unpack", "websub"},
     {"clock", "config", "generated", "lifeline"},
     {"addresses", "errors", "model", "moments"},
 )  # fmt: skip
@@ -102,8 +102,8 @@ INSIDERS = {
 }
 
 # What is pure touches nothing but its arguments.
-PURE = {"activitypub", "addresses", "changes", "entrykeys", "matching", "model", "moments", "retry",
-        "unchanged", "websub"}  # fmt: skip
+PURE = {"activitypub", "addresses", "changes", "entrykeys", "matching", "model", "moments", "ourclock",
+        "retry", "unchanged", "websub"}  # fmt: skip
 IMPURE = {"asyncio", "logging", "os", "pathlib", "random", "shutil", "socket", "subprocess", "tempfile",
           "threading", "time"}  # fmt: skip
 

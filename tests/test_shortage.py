@@ -2,7 +2,10 @@
 
 import asyncio
 import errno
+import resource
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -10,9 +13,10 @@ import pytest
 from lab import Lab
 
 from bridge.addresses import Reach
+from bridge.fetch import FAILURES_IN_ALL, FoundActor, NotNow
 from bridge.model import Answered, DeliveryState, Fault, Unreachable
 from bridge.net import Client
-from bridge.openfiles import SPARE_FILES, fitting
+from bridge.openfiles import SPARE_FILES, WAITING_TIMES, files, fitting, make_room
 from bridge.retry import is_down
 from bridge.store import inboxes, peers
 
@@ -157,3 +161,46 @@ def test_one_host_has_only_some_of_the_polls(make_services, clock) -> None:
         claimed = lab.poller._claim(20)
         assert len([one for one in claimed if "same.example" in one.location]) == 5
         assert any(one.name == "blog" for one in claimed)
+
+
+def test_fetches_that_we_lacked_something_for_use_up_no_budget(lab: Lab) -> None:
+    alice = lab.peer().person()
+    lacking = lack(lab, LACKS[0])
+    for _ in range(3 * FAILURES_IN_ALL):
+        found = lab.run(lab.fetcher.actor(alice.id))
+        assert isinstance(found, NotNow)
+        assert not found.asked
+    lacking.error = None
+    assert isinstance(lab.run(lab.fetcher.actor(alice.id)), FoundActor)
+
+
+@pytest.fixture
+def limits() -> Iterator[tuple[int, int]]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield before
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_room_is_made_for_as_many_files_as_deliveries_need(
+    limits: tuple[int, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    _, hard = limits
+    wanted = WAITING_TIMES * 300 + SPARE_FILES
+    resource.setrlimit(resource.RLIMIT_NOFILE, (900, hard))
+    make_room(300)
+    assert files() == (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard))
+    make_room(100)  # needs less: nothing is taken back
+    assert files() == min(wanted, hard if hard != resource.RLIM_INFINITY else wanted)
+    assert "files may be open" not in caplog.text
+
+
+def test_where_no_room_can_be_made_fewer_go_out_and_it_is_said() -> None:
+    """In a process of its own: a hard limit that was lowered cannot be raised again."""
+    script = (
+        "import logging, resource; logging.basicConfig();"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (256, 400));"
+        "from bridge.openfiles import files, make_room; make_room(300); print(files())"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "400"
+    assert "Only 400 files may be open, so 200 deliveries go out at a time instead of 300." in ended.stderr

@@ -11,7 +11,7 @@ from bridge import lint
 from bridge.cli.output import ago, print_json, print_table, say
 from bridge.cli.settings import Settings
 from bridge.identity import unguarded
-from bridge.progress import WORKER_SILENT, from_detail
+from bridge.progress import WORKER_SILENT, clock_in, from_detail
 from bridge.services import Services
 from bridge.store import (
     aside,
@@ -101,7 +101,8 @@ def _about_workers(beats: list[Beat], now: datetime) -> dict[str, Any]:
     lately = [beat for beat in beats if abs(now - beat.beat_at) <= WORKER_SILENT]
     standing = [one for beat in lately for one in from_detail(beat.detail)]
     told = [{"job": one.job, "since": one.since, "why": one.why} for one in standing]
-    return {"worker_seen_at": seen, "standing_jobs": told}
+    clock = next((said for beat in lately if (said := clock_in(beat.detail))), "")
+    return {"worker_seen_at": seen, "standing_jobs": told, "clock": clock}
 
 
 def _about(one: Subscription) -> dict[str, Any]:
@@ -159,6 +160,8 @@ def _print_waiting(found: dict[str, Any]) -> None:
 
 
 def _print_trouble(found: dict[str, Any]) -> None:
+    if found["clock"]:
+        say(f"✗ {found['clock'].capitalize()}: set it (NTP does). Nothing is given up for that.", style="red")
     if found["older_copy"]:
         say(f"✗ {found['older_copy']} When you have seen to it: bridge status --noted", style="red")
     if found["unguarded"]:
