@@ -70,8 +70,8 @@ class Settings:
         try:
             return self.look()
         except StoreMissing:
-            config = self.load_config()
-            config = replace(config, data=scratch, database=sqlite_in(scratch), file=None, identity=None)
+            # A config that is replaced comes from no file: no guard is written beside config.toml.
+            config = replace(self.load_config(), data=scratch, database=sqlite_in(scratch), identity=None)
             logging.disable(logging.WARNING)  # the keys it makes are thrown away with it
             try:
                 return open_services(config, reach=self.reach())
