@@ -11,7 +11,7 @@ from bridge.activitypub.ids import Ids
 from bridge.addresses import Reach
 from bridge.config import Config, FeedSource, FolderSource, SiteConfig
 from bridge.errors import ConfigError
-from bridge.identity import GENERATORS, Generators, establish, recall
+from bridge.identity import GENERATORS, Generators, Standing, establish, recall
 from bridge.keyring import Keyring
 from bridge.store import Store, identity, migrate, open_store, require_current, sources
 from bridge.store.identity import IdSecret
@@ -89,13 +89,10 @@ def open_services(
         config = replace(config, sites=standing.sites)
         with store.write() as tx:
             sources.sync(tx, _wanted_sources(config), interval=config.polling.min_interval, now=now())
-        with store.read() as tx:
-            pems, id_secret = identity.private_keys(tx), identity.id_secret(tx)
+        return _assemble(config, store, standing, witnesses, reach=reach, now=now)
     except BaseException:
         store.close()
         raise
-    ids = Ids(config.base_url)
-    return Services(config, store, ids, Keyring(ids, pems), id_secret, reach, now, standing.paused, witnesses)
 
 
 def look_into(
@@ -109,17 +106,30 @@ def look_into(
         IdentityChanged: the config contradicts what followers' servers know.
     """
     store = open_store(config.database, create=False)
+    witnesses = paths_of(config)
     try:
         require_current(store)
         standing = recall(store, config)
-        with store.read() as tx:
-            pems, id_secret = identity.private_keys(tx), identity.id_secret(tx)
+        config = replace(config, sites=standing.sites)
+        return _assemble(config, store, standing, witnesses, reach=reach, now=now)
     except BaseException:
         store.close()
         raise
+
+
+def _assemble(
+    config: Config,
+    store: Store,
+    standing: Standing,
+    witnesses: tuple[Path, ...],
+    *,
+    reach: Reach,
+    now: Callable[[], datetime],
+) -> Services:
+    with store.read() as tx:
+        pems, id_secret = identity.private_keys(tx), identity.id_secret(tx)
     ids = Ids(config.base_url)
-    config = replace(config, sites=standing.sites)
-    return Services(config, store, ids, Keyring(ids, pems), id_secret, reach, now, standing.paused)
+    return Services(config, store, ids, Keyring(ids, pems), id_secret, reach, now, standing.paused, witnesses)
 
 
 def _wanted_sources(config: Config) -> list[tuple[str, str, str, str]]:
