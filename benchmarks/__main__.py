@@ -12,7 +12,19 @@ from benchmarks import machine
 from benchmarks.processes import ROOT
 from benchmarks.tables import Table, show, to_markdown
 
-NAMES = ("fanout", "queue", "serving", "inbox", "memory", "polling", "latency", "replay", "hanging", "year")
+NAMES = (
+    "fanout",
+    "queue",
+    "serving",
+    "inbox",
+    "memory",
+    "polling",
+    "latency",
+    "replay",
+    "hanging",
+    "year",
+    "flood",
+)
 PAGE = ROOT / "docs" / "benchmarks.md"
 _HEAD = """\
 # Benchmarks

@@ -81,13 +81,20 @@ class Sink:
 
 
 @contextmanager
-def running_sink(folder: Path, *, tls: bool, log: bool = False, delay: float = 0) -> Iterator[Sink]:
-    """Run a sink; `delay` are the seconds it takes to answer."""
+def running_sink(
+    folder: Path, *, tls: bool, log: bool = False, delay: float = 0, documents: Path | None = None
+) -> Iterator[Sink]:
+    """Run a sink; `delay` are the seconds it takes to answer.
+
+    `documents` is a JSON file that may come to be: addresses without their scheme → what is read there.
+    """
     arguments: list[object] = ["--delay", delay]
     log_file = folder / "arrivals.log" if log else None
     ca_file = _write_certificates(folder) if tls else None
     if ca_file:
         arguments += ["--certificate", folder / "sink.pem"]
+    if documents:
+        arguments += ["--documents", documents]
     if log_file:
         arguments += ["--log", log_file]
     with Process(module("benchmarks.sink", *arguments), folder / "sink.log", pipes=True) as process:
@@ -108,8 +115,9 @@ def _write_certificates(folder: Path) -> Path:
 class Counter:
     """What all connections count together."""
 
-    def __init__(self, delay: float, log: Path | None) -> None:
+    def __init__(self, delay: float, log: Path | None, documents: Path | None = None) -> None:
         self.delay = delay
+        self._documents = documents
         self._log = os.open(log, os.O_CREAT | os.O_APPEND | os.O_WRONLY) if log else None
         self.reset()
 
@@ -117,6 +125,15 @@ class Counter:
         self.requests = 0
         self.first_at = self.last_at = 0.0
         self.times: list[float] = []
+
+    def document(self, head: bytes) -> bytes | None:
+        """Return what is to be read at the address of a request."""
+        if self._documents is None or not self._documents.exists():
+            return None
+        host = _HOST.search(head)
+        address = (host[1] if host else b"") + head.split(b" ", 2)[1]
+        found = json.loads(self._documents.read_text()).get(address.decode())
+        return None if found is None else str(found).encode()
 
     def count(self, head: bytes, body: bytes) -> None:
         """Take note of a request that is there in full, whatever becomes of the answer."""
@@ -154,8 +171,17 @@ class Connection(asyncio.Protocol):
             if len(self._received) < size:
                 return
             body, self._received = self._received[end + 4 : size], self._received[size:]
+            if head.startswith(b"GET "):
+                self._show(self._counter.document(head))
+                continue
             self._counter.count(head, body)
             self._answer_later(close=_CLOSE.search(head) is not None)
+
+    def _show(self, document: bytes | None) -> None:
+        status, body = (b"200 OK", document) if document else (b"404 Not Found", b"")
+        head = b"HTTP/1.1 %s\r\nContent-Type: application/activity+json\r\nConnection: close\r\n" % status
+        self._transport.write(head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        self._transport.close()
 
     def _answer_later(self, *, close: bool) -> None:
         if self._counter.delay:
@@ -200,9 +226,10 @@ def main() -> None:
     parser.add_argument("--delay", type=float, default=0)
     parser.add_argument("--certificate", type=Path)
     parser.add_argument("--log", type=Path)
+    parser.add_argument("--documents", type=Path)
     given = parser.parse_args()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(Counter(given.delay, given.log), given.certificate))
+        runner.run(serve(Counter(given.delay, given.log, given.documents), given.certificate))
 
 
 if __name__ == "__main__":

@@ -59,10 +59,30 @@ def introduce(
             remote.save_actor(tx, actor, sink.host(number), now=now)
             known = RemoteKey(f"{actor.id}#main-key", actor.id, pems[number % len(pems)])
             remote.save_key(tx, known, now=now, fresh_for=timedelta(minutes=10))
-    return list(_follows(subject, sink, keys, range(first, first + count)))
+    return list(follows(subject, sink, keys, range(first, first + count)))
 
 
-def _follows(subject: Subject, sink: Sink, keys: Sequence[RSAPrivateKey], numbers: range) -> Iterator[Follow]:
+def actor_document(sink: Sink, keys: Sequence[RSAPrivateKey], number: int) -> tuple[str, str]:
+    """Return (address without its scheme, document) of a stranger, for whoever looks for their key."""
+    actor = _actor(sink, number)
+    document = {
+        "@context": ["https://www.w3.org/ns/activitystreams", "https://w3id.org/security/v1"],
+        "id": actor.id,
+        "type": actor.type,
+        "preferredUsername": "fan",
+        "inbox": actor.inbox,
+        "endpoints": {"sharedInbox": actor.shared_inbox},
+        "publicKey": {
+            "id": f"{actor.id}#main-key",
+            "owner": actor.id,
+            "publicKeyPem": _public_pem(keys[number % len(keys)]),
+        },
+    }
+    return actor.id.partition("://")[2], orjson.dumps(document).decode()
+
+
+def follows(subject: Subject, sink: Sink, keys: Sequence[RSAPrivateKey], numbers: range) -> Iterator[Follow]:
+    """Sign the Follows of these strangers."""
     pems = [_private_pem(key) for key in keys]
     for number in numbers:
         actor = _actor(sink, number).id

@@ -30,6 +30,7 @@ data = "data"
 [server]
 host = "127.0.0.1"
 port = {port}
+{server}
 
 [delivery]
 concurrency = {concurrency}
@@ -158,12 +159,19 @@ def new_subject(
     concurrency: int = 300,
     database: str | None = None,
     allow: Sequence[str] = (),
+    server: str = "",
 ) -> Iterator[Subject]:
-    """Set up a bridge in `folder` that may reach nothing but the sink, and what `allow` names."""
+    """Set up a bridge in `folder` that may reach nothing but the sink, and what `allow` names.
+
+    `server` are lines for ``[server]``.
+    """
     (folder / "content").mkdir()
     config = folder / "config.toml"
     named = f'database = "{database}"' if database else ""
-    text = _CONFIG.format(base_url=BASE_URL, port=free_port(), concurrency=concurrency, database=named)
+    port = free_port()
+    text = _CONFIG.format(
+        base_url=BASE_URL, port=port, server=server, concurrency=concurrency, database=named
+    )
     config.write_text(text)
     settings = Settings(config=config)
     if sink is not None:
