@@ -69,6 +69,7 @@ async def pump(
     after `grace` seconds is cancelled, which `handle` answers with a result too, so that it can be settled
     as not done. What `claim` or `settle` raise ends the pump, once nothing is under way any more; results
     that could not be settled because the database is away are kept, and nothing is claimed until they are.
+    What is under way may hold others up: only a claim with nothing under way that finds nothing is the end.
     With `patience`, what takes much longer than its like gives its slot up and goes on without one.
     """
     results: list[Result] = []
@@ -84,7 +85,7 @@ async def pump(
                 _cancel_after(deadline, running)
             found: Sequence[Item] = ()
             room = work.room(slots)
-            if not stop.is_set() and idle == 0 and room > 0 and not results:
+            if not stop.is_set() and (idle == 0 or not running) and room > 0 and not results:
                 await work.renew_old()  # after a long suspension we would claim our own work again
                 found = await _claimed(claim, room, alone=not running)
                 work.begin(handle, found)

@@ -8,6 +8,7 @@ from bridge.errors import BadUrl
 from bridge.store.sources import Source
 
 MOST_OF_A_HOST = 5
+MOST_FAILING_OF_A_HOST = 4  # so that those that answer have one slot there at any time
 MOST_FAILING = 20  # of those that failed lately, waiting for an answer or not
 
 
@@ -20,14 +21,18 @@ class Shares:
     def choice(self) -> Callable[[str, int], bool]:
         """Return what says, one after the other, whether a (location, failures) may be read too."""
         hosts = Counter(host for host, _ in self._reading.values())
-        failing = sum(fails for _, fails in self._reading.values())
+        failing_of = Counter(host for host, fails in self._reading.values() if fails)
+        failing = failing_of.total()
 
         def may_be_read(location: str, failures: int) -> bool:
             nonlocal failing
             host, fails = _host(location), failures > 0
-            if hosts[host] >= MOST_OF_A_HOST or (fails and failing >= MOST_FAILING):
+            if hosts[host] >= MOST_OF_A_HOST:
+                return False
+            if fails and (failing >= MOST_FAILING or failing_of[host] >= MOST_FAILING_OF_A_HOST):
                 return False
             hosts[host] += 1
+            failing_of[host] += fails
             failing += fails
             return True
 

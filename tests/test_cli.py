@@ -3,7 +3,9 @@
 import json
 import logging
 import re
+import signal
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -15,11 +17,12 @@ from click.testing import CliRunner
 from fake_peer import Person
 from http_signing import rsa_key
 from lab import BAKERY, CAFE, INBOX, Lab
-from processes import free_port, run, run_in_terminal
+from processes import command, environment, free_port, run, run_in_terminal
 
 from bridge.cli import followers, inspect
 from bridge.cli.main import COMMANDS, cli
 from bridge.errors import StoreError
+from bridge.shares import MOST_OF_A_HOST
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-7]m")
 
@@ -317,10 +320,35 @@ def test_poll_and_deliver_bring_a_post_to_its_followers(lab: Lab, bridge) -> Non
     alice = follower(lab)
     lab.poll()
     lab.blog.post("Fresh buns")
-    assert bridge("poll", "cafe").stdout.strip() == "Looked at 1 sources."
+    assert bridge("poll", "cafe").stdout.strip() == "Looked at 1 source."
     assert alice.peer.types == ["Accept"]
     assert bridge("deliver").stdout.strip() == "Tried 1 deliveries; 0 wait for another attempt."
     assert alice.peer.types == ["Accept", "Create"]
+
+
+def test_poll_looks_at_every_source_however_many_one_host_has(lab: Lab, bridge) -> None:
+    other = '\n\n[[sites.cafe.sources]]\nfeed = "'
+    feeds = (f"{lab.blog.url}/{number}.xml" for number in range(MOST_OF_A_HOST * 2 + 3))
+    lab.change_config(sources=lab.feed + "".join(f'{other}{feed}"' for feed in feeds))
+    lab.blog.requests.clear()
+    assert bridge("poll", "cafe").stdout.strip() == f"Looked at {MOST_OF_A_HOST * 2 + 4} sources."
+    assert len({request.path for request in lab.blog.requests}) == MOST_OF_A_HOST * 2 + 4
+
+
+def test_poll_names_what_it_did_not_look_at(lab: Lab, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        feed = f'feed = "http://127.0.0.1:{port}/feed"\nname = "mute"\nprivate_network = true'
+        lab.change_config(sources=f"[[sites.cafe.sources]]\n{feed}")
+        typed = command(tmp_path / "config.toml", *lab.network.options(), "poll")
+        polling = subprocess.Popen(typed, stdout=subprocess.PIPE, text=True, env=environment())
+        silent.settimeout(30)
+        caller, _ = silent.accept()
+        polling.send_signal(signal.SIGINT)
+        shown, _ = polling.communicate(timeout=30)
+        caller.close()
+    assert shown.splitlines() == ["Looked at 0 sources.", "cafe/mute: was not looked at; it stays due."]
+    assert polling.returncode == 1
 
 
 def test_poll_says_what_is_wrong_with_a_source(lab: Lab, bridge) -> None:

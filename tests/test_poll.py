@@ -11,7 +11,8 @@ from loopback import Reply, Request
 from sqlalchemy import update
 
 from bridge.model import PostState
-from bridge.store import holds, schema
+from bridge.shares import MOST_FAILING_OF_A_HOST, MOST_OF_A_HOST, Shares
+from bridge.store import holds, schema, sources
 
 QUARTER, HALF_DAY = timedelta(minutes=15), timedelta(hours=12)
 
@@ -296,6 +297,28 @@ def test_one_bad_source_does_not_keep_the_others_from_being_read(make_services, 
         lab.publish("Hello")
         assert lab.source("dead").error
         assert len(lab.posts()) == 1
+
+
+def test_feeds_that_answer_are_read_before_those_that_failed_and_have_a_slot_of_their_own() -> None:
+    shares = Shares()
+    may_be_read = shares.choice()
+    failing = [may_be_read("https://blog.example/x", 1) for _ in range(MOST_OF_A_HOST + 1)]
+    assert failing.count(True) == MOST_FAILING_OF_A_HOST < MOST_OF_A_HOST
+    assert may_be_read("https://blog.example/x", 0)
+    assert not may_be_read("https://blog.example/x", 0)
+
+
+def test_of_feeds_that_are_equally_due_those_that_failed_are_read_last(make_services, clock) -> None:
+    names = [f"feed{number}" for number in range(MOST_OF_A_HOST + 1)]
+    with Lab(make_services, clock) as lab:
+        lab.blog.pages |= {f"/{name}": Reply(500) for name in names[:-1]}
+        feeds = (f'[[sites.cafe.sources]]\nfeed = "{lab.blog.url}/{name}"\n' for name in names)
+        lab.change_config(sources="\n".join(feeds))
+        lab.poll()
+        with lab.store.write() as tx:
+            sources.make_due(tx, now=clock.now())
+            (first,) = sources.claim_due(tx, 1, now=clock.now())
+    assert first.location.endswith(names[-1])
 
 
 def test_a_feed_in_another_encoding_is_read(lab: Lab) -> None:

@@ -116,6 +116,22 @@ def test_what_becomes_due_while_something_hangs_is_picked_up():
     assert queue.run() == 2
 
 
+def test_what_waits_for_what_is_under_way_is_claimed_when_that_is_done():
+    """Of one host's only so many may be under way: a claim that finds none then is not the end."""
+
+    class OneAtATime(Queue):
+        def claim(self, room):
+            return super().claim(1) if not self.under_way else []
+
+        async def work(self, item):
+            await asyncio.sleep(0.12)  # longer than a tick, so that something is claimed meanwhile
+            return item
+
+    queue = OneAtATime("a", "b", "c")
+    assert queue.run() == 3
+    assert queue.done == ["a", "b", "c"]
+
+
 def test_the_database_is_not_asked_all_the_time_while_something_hangs():
     class Hanging(Queue):
         async def work(self, item):

@@ -342,6 +342,31 @@ def test_an_odd_base_address_costs_no_entry(spelling: str) -> None:
         assert [entry.title for entry in harvest.entries] == [GOOD]
 
 
+BASED = (
+    '<feed xmlns="http://www.w3.org/2005/Atom"{feed}><title>T</title>'
+    "<entry{entry}><id>tag:cafe.example,2026:1</id><title>One</title><link href='https://cafe.example/1'/>"
+    "<content type='html'{content}>{html}</content></entry>"
+    "<entry><id>tag:cafe.example,2026:2</id><title>Two</title><link href='https://cafe.example/2'/>"
+    "<content type='html'>{html}</content></entry>{broken}</feed>"
+)
+WHOLE = '<a href="https://other.example/x">x</a>'
+
+
+@pytest.mark.parametrize("broken", ["", "<b>&nbsp;&"], ids=["strict", "loose"])
+@pytest.mark.parametrize("place", ["feed", "entry", "content"])
+def test_a_base_costs_no_whole_address_and_nothing_outside_its_element(place: str, broken: str) -> None:
+    html = escape(WHOLE + '<a href="y">y</a>')
+    places = dict.fromkeys(("feed", "entry", "content"), "")
+    for spelling in (one for one in [*URLS, "https://elsewhere.example/"] if len(one) < 3000):
+        places[place] = f" xml:base={quoteattr(xml(spelling))}"
+        body = BASED.format(html=html, broken=broken, **places).encode("utf-8", "replace")
+        one, two = parse_feed(body, url=FEED, now=NOW).entries
+        assert (one.link, two.link) == ("https://cafe.example/1", "https://cafe.example/2"), spelling
+        assert WHOLE in one.html, spelling
+        assert WHOLE in two.html, spelling
+        assert place == "feed" or 'href="https://cafe.example/y"' in two.html, spelling
+
+
 JSON_FIELDS = (
     *(
         "id",

@@ -1,7 +1,8 @@
 """`bridge poll` and `bridge deliver`: one round, then return."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 import click
@@ -15,6 +16,7 @@ from bridge.net import Client
 from bridge.poll import Poller
 from bridge.services import Services
 from bridge.store import deliveries, sources
+from bridge.store.sources import Source
 from bridge.worker import stop_on_signals
 
 _T = TypeVar("_T")
@@ -29,18 +31,24 @@ def poll(settings: Settings, site: str | None) -> None:
     What is new is queued for delivery: a running worker sends it at once, `bridge deliver` otherwise.
     """
     services = settings.open()
-    wanted = _sources_of(services, site)
+    before = _sources_of(services, site)
+    begun = services.now()
 
     async def once(client: Client, stop: asyncio.Event) -> int:
         async with Client(services.user_agent, Reach(private=True), now=services.now) as at_home:
             return await Poller(services, client, at_home=at_home).run(stop)
 
     with services.store.write() as tx:
-        sources.make_due(tx, wanted, now=services.now())
+        sources.make_due(tx, [source.id for source in before], now=begun)
     with console().status("Looking at the sources …"):
-        polled = run_once(services, once)
-    say(f"Looked at {polled} sources.")
-    _report_sources(services, wanted)
+        run_once(services, once)
+    wanted = {source.id: source for source in before}
+    after = [source for source in _sources_of(services, site) if source.id in wanted]
+    missed = [source for source in after if not _was_read(wanted[source.id], source, since=begun)]
+    read = len(after) - len(missed)
+    say(f"Looked at {read} {'source' if read == 1 else 'sources'}.")
+    _report_sources(after)
+    _report_missed(missed)
 
 
 @click.command()
@@ -74,17 +82,30 @@ def run_once(services: Services, once: Callable[[Client, asyncio.Event], Awaitab
     return asyncio.run(go())
 
 
-def _sources_of(services: Services, site: str | None) -> list[int]:
+def _sources_of(services: Services, site: str | None) -> list[Source]:
     check_site(services, site)
     with services.store.read() as tx:
-        return [source.id for source in sources.all_sources(tx) if site in (None, source.site)]
+        return [source for source in sources.all_sources(tx) if site in (None, source.site)]
 
 
-def _report_sources(services: Services, wanted: list[int]) -> None:
-    with services.store.read() as tx:
-        polled = [source for source in sources.all_sources(tx) if source.id in wanted]
+def _was_read(before: Source, after: Source, *, since: datetime) -> bool:
+    """Say whether a look came to something since then, be it a failure: one that was interrupted did not."""
+    answered = after.last_ok_at is not None and after.last_ok_at >= since
+    return answered or after.failures != before.failures
+
+
+def _report_sources(polled: Iterable[Source]) -> None:
     for source in polled:
         if source.error:
             say(f"{source.site}/{source.name}: {source.error}", style="red")
         for problem in source.problems:
             say(f"{source.site}/{source.name}: {problem.where}: {problem.what}", style="yellow")
+
+
+def _report_missed(missed: Sequence[Source]) -> None:
+    """Name what was not looked at, and why; what nobody else is reading makes the command fail."""
+    for source in missed:
+        why = "another process is reading it" if source.leased else "it stays due"
+        say(f"{source.site}/{source.name}: was not looked at; {why}.", style="yellow")
+    if not all(source.leased for source in missed):
+        raise SystemExit(1)

@@ -4,7 +4,6 @@ feedparser reads the bytes; what it yields is taken apart field by field: one ba
 JSON Feed is recognised here and read in `jsonfeed`.
 """
 
-import io
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,7 +16,7 @@ from bridge.addresses import same_site
 from bridge.errors import NotAFeed
 from bridge.model import Entry, Harvest, Image, Problem
 from bridge.moments import from_struct
-from bridge.sources import jsonfeed, prolog
+from bridge.sources import feedbases, jsonfeed, prolog
 from bridge.sources.controls import read_tags
 from bridge.sources.feedlinks import lost_link, pages_of
 from bridge.sources.feedmedia import cover_of, enclosures_of, images_of
@@ -68,26 +67,18 @@ def parse_feed(body: bytes, *, url: str, content_type: str | None = None, now: d
 
 
 def _read(body: bytes, url: str, content_type: str | None) -> Item:
-    """Let feedparser read the bytes; it gets no base address, so that guids stay as they are."""
+    """Let feedparser read the bytes, without the references that break it where they do."""
     headers = {"content-type": prolog.charset_header(body, content_type)}
     try:
-        return _feedparser(body, headers)
+        return feedbases.parse(body, headers)
     except Exception:  # feedparser raises many kinds on character references that are no characters
         body = _BAD_REFERENCE.sub(b"", body)
     try:
-        return _feedparser(body, headers)
+        return feedbases.parse(body, headers)
     except Exception as error:
         raise NotAFeed(
             f"{url} answered with a document that cannot be read as a feed ({error}). {prolog.REMEDY}"
         ) from error
-
-
-def _feedparser(body: bytes, headers: dict[str, str]) -> Item:
-    # A stream, never the bytes themselves: feedparser would try to open them as a file name first.
-    result: Item = feedparser.parse(
-        io.BytesIO(body), response_headers=headers, sanitize_html=False, resolve_relative_uris=False
-    )
-    return result
 
 
 def _harvest(parsed: Item, url: str, now: datetime, count: int) -> Harvest:

@@ -49,6 +49,7 @@ class Source:
     findings: tuple[Any, ...]
     size: int | None = None
     shrunk_at: datetime | None = None
+    leased: bool = False  # somebody is reading it, or was while it was stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,9 @@ def claim_due(
     """Lease sources whose time has come, of those that `choose` (location, failures) says may be read now."""
     where = func.coalesce(_columns.moved_to, _columns.location)
     due = select(_columns.id, where, _columns.failures).where(_columns.active, _columns.due_at <= now)
-    looked_at = tx.execute(due.order_by(_columns.due_at).limit(_LOOKED_AT))
+    # Of those that are equally due, who answered last time goes first: a server that hangs makes nobody wait.
+    order = (_columns.due_at, _columns.failures, _columns.last_polled_at)
+    looked_at = tx.execute(due.order_by(*order).limit(_LOOKED_AT))
     ids = list(islice((row[0] for row in looked_at if choose(row[1], row[2])), limit))
     rows = leases.claim(tx, _table, _columns.active, _columns.id.in_(ids), now=now, limit=limit)
     return aside.claimed(tx, rows, _columns.due_at, from_row, now=now)
