@@ -8,10 +8,11 @@ import pytest
 from fake_peer import PUBLIC, Person
 from http_signing import rsa_key
 from lab import BAKERY, CAFE, INBOX, SHARED_INBOX, Lab
+from sqlalchemy import select
 
 from bridge.cli.supervisor import only_one
 from bridge.effects import MAX_REPLY, shown_reply
-from bridge.store import reports, schema
+from bridge.store import aside, deliveries, reports, schema
 
 WORDS = "Wallpaper-of-secrets"
 
@@ -44,7 +45,20 @@ def does_everything(lab: Lab, alice: Person) -> None:
     bob = lab.peer("bob.example").person("bob", rsa_key(1))
     bob.send(bob.create(bob.note(note["id"], "An answer")), INBOX)
     lab.work()
+    stands_in_what_others_have(lab, alice, bob)
     alice.peer.inbox_status = 202
+
+
+def stands_in_what_others_have(lab: Lab, alice: Person, bob: Person) -> None:
+    """Put her where only another's doing, or a fault of ours, would."""
+    with lab.store.write() as tx:
+        columns = schema.remote_actors.c
+        aliases = {"moved_to": alice.id, "also_known_as": ["https://x.example/", alice.id]}
+        tx.execute(schema.remote_actors.update().where(columns.id == bob.id).values(aliases))
+        aside.put(tx, columns.due_at, alice.id, "it failed", now=lab.clock.now())
+        aside.put(tx, deliveries.DUE, 7, f"KeyError: {alice.inbox}", now=lab.clock.now(), put_off=False)
+        words = f"{alice.handle} ({alice.id}) is rude"
+        reports.add(tx, reports.Report(bob.id, "bob.example", (CAFE,), words), now=lab.clock.now())
 
 
 def plain(value: object) -> str:
@@ -93,6 +107,45 @@ def test_nothing_is_left_of_who_is_gone(lab: Lab, ends) -> None:
     assert traces(lab, alice) == []
     with lab.store.read() as tx:  # what others said stays
         assert tx.exec_driver_sql("SELECT count(*) FROM interactions").scalar() == 1
+        assert tx.scalar(select(schema.remote_actors.c.also_known_as)) == ["https://x.example/"]
+        assert [one.words for _, one in reports.newest(tx)] == ["… (…) is rude"]
+
+
+OURS = set(
+    [
+        "meta",
+        "sites",
+        "keys",
+        "sources",
+        "posts",
+        "entry_keys",
+        "holds",
+        "subscriptions",
+        "pushes",
+        "pictures",
+        "ignored",
+        "heartbeats",
+        "reaction_counts",
+        "faded_reactions",
+    ]
+)
+"""Tables that hold what we, our sites and their hubs say, or numbers alone."""
+THEIRS = {"activities", "deliveries", "peers", "inboxes", "followers", "remote_actors", "remote_keys",
+          "inbox", "interactions", "reports", "set_aside"}  # fmt: skip
+HASHED = {"seen", "undone"}
+"""What refuses once more what came before."""
+
+
+def test_every_table_is_known_to_hold_names_of_others_or_not(lab: Lab) -> None:
+    """A new table is put into one of the sets; what may hold names is what erasing has to look through."""
+    tables = {table.name for table in schema.metadata.sorted_tables}
+    assert tables == OURS | THEIRS | HASHED
+    for name in HASHED:
+        (key,) = schema.metadata.tables[name].primary_key.columns
+        assert isinstance(key.type, schema.Hashed)
+    alice = lab.peer().person("alice-in-wonderland")
+    does_everything(lab, alice)
+    assert {trace.partition(":")[0] for trace in traces(lab, alice) if not trace.startswith("/")} <= THEIRS
 
 
 def test_what_was_sent_by_who_is_gone_is_refused_when_it_comes_again(lab: Lab) -> None:

@@ -6,7 +6,7 @@ What refuses them once more stays: the hashes of requests that came, and of what
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import Text, delete, func, or_, select, type_coerce, update
 
 from bridge.addresses import host_of
 from bridge.errors import BadUrl
@@ -18,6 +18,9 @@ _said = schema.interactions.c
 _activities = schema.activities.c
 _deliveries = schema.deliveries.c
 _people = schema.followers.c
+_actors = schema.remote_actors.c
+_failed = schema.set_aside.c
+_reports = schema.reports.c
 
 
 def erase(tx: Tx, actor_id: str, reason: str, *, site: str | None = None, now: datetime) -> None:
@@ -29,7 +32,26 @@ def erase(tx: Tx, actor_id: str, reason: str, *, site: str | None = None, now: d
     interactions.forget_actor(tx, actor_id)  # also what faded into counts
     _erase_arrivals(tx, actor_id, now=now)
     tx.execute(delete(schema.reports).where(schema.reports.c.actor_id == actor_id))
+    _erase_mentions(tx, actor_id)
     remote.forget_actor(tx, actor_id)
+
+
+def _erase_mentions(tx: Tx, actor_id: str) -> None:
+    """Erase their names where they stand in what belongs to others, or in our notes of what failed."""
+    known = select(_actors.handle, _actors.inbox).where(_actors.id == actor_id)
+    names = {actor_id, *(name for row in tx.execute(known) for name in row if name)}
+    for name in names:
+        named = (column.contains(name, autoescape=True) for column in (_failed.key, _failed.reason))
+        tx.execute(delete(schema.set_aside).where(or_(*named)))
+        said = _reports.words.contains(name, autoescape=True)
+        tx.execute(update(schema.reports).where(said).values(words=func.replace(_reports.words, name, "…")))
+    tx.execute(update(schema.remote_actors).where(_actors.moved_to == actor_id).values(moved_to=None))
+    aliases = type_coerce(_actors.also_known_as, Text)  # as JSON, in which a URL stands as it is
+    others = select(_actors.id, _actors.also_known_as).where(aliases.contains(actor_id, autoescape=True))
+    for row in tx.execute(others).all():
+        if isinstance(row.also_known_as, list):
+            left = [alias for alias in row.also_known_as if alias != actor_id]
+            tx.execute(update(schema.remote_actors).where(_actors.id == row.id).values(also_known_as=left))
 
 
 def _erase_from(tx: Tx, site: str, actor_id: str, reason: str, *, now: datetime) -> None:
