@@ -111,24 +111,10 @@ def test_nothing_is_left_of_who_is_gone(lab: Lab, ends) -> None:
         assert [one.words for _, one in reports.newest(tx)] == ["… (…) is rude"]
 
 
-OURS = set(
-    [
-        "meta",
-        "sites",
-        "keys",
-        "sources",
-        "posts",
-        "entry_keys",
-        "holds",
-        "subscriptions",
-        "pushes",
-        "pictures",
-        "ignored",
-        "heartbeats",
-        "reaction_counts",
-        "faded_reactions",
-    ]
-)
+OURS = {
+    *("meta", "sites", "keys", "sources", "posts", "entry_keys", "holds", "subscriptions"),
+    *("pushes", "pictures", "ignored", "heartbeats", "reaction_counts", "faded_reactions"),
+}
 """Tables that hold what we, our sites and their hubs say, or numbers alone."""
 THEIRS = {"activities", "deliveries", "peers", "inboxes", "followers", "remote_actors", "remote_keys",
           "inbox", "interactions", "reports", "set_aside"}  # fmt: skip
