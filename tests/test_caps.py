@@ -13,7 +13,10 @@ from sqlalchemy import func, select, text
 
 from bridge.activitypub.keys import load_public_key
 from bridge.model import RemoteKey
-from bridge.store import Store, caps, inbox, remote, schema
+from bridge.store import Store, caps, inbox, inboxes, interactions, peers, remote, schema
+from bridge.store.inboxes import Inbox
+from bridge.store.interactions import LIKE, LISTING, QUOTE, NewInteraction
+from bridge.store.peers import Peer
 from bridge.worker import Worker
 
 HOUR = timedelta(hours=1)
@@ -86,6 +89,27 @@ def test_no_follower_goes_and_nothing_of_theirs(cafe: Store, clock, monkeypatch)
     trim_all(cafe)
     with cafe.read() as tx:
         assert (count(tx, "followers"), count(tx, "remote_actors"), count(tx, "remote_keys")) == (5, 5, 7)
+
+
+def test_what_followers_need_and_what_is_owed_or_promised_does_not_go(cafe, clock, monkeypatch) -> None:
+    cap_at(monkeypatch, 0)
+    with cafe.write() as tx:
+        now = clock.now()
+        fan, late = add_follower(tx, "fan", now=now), actor("late", "late.example")
+        remote.save_actor(tx, late, "late.example", now=now)
+        remote.owe(tx, late.id, "changed", due_at=now)
+        for host in ("one.example", "junk.example"):
+            peers.save(tx, Peer(host, failures=1, last_failure_at=now))
+            inboxes.save(tx, Inbox(f"https://{host}/inbox", host, failures=1), now=now)
+        for kind in (LIKE, QUOTE, LISTING):
+            said = NewInteraction("cafe", None, kind, fan.id, f"{fan.id}/{kind}", None, public=True)
+            interactions.save(tx, said, now=now)
+    trim_all(cafe)
+    with cafe.read() as tx:
+        assert remote.actor(tx, late.id)
+        assert list(peers.known(tx, ["one.example", "junk.example"])) == ["one.example"]
+        assert [one.host for one in tx.execute(select(schema.inboxes.c.host))] == ["one.example"]
+        assert set(tx.scalars(select(schema.interactions.c.kind))) == {QUOTE, LISTING}
 
 
 def test_what_waits_to_take_effect_does_not_go(store: Store, clock, monkeypatch) -> None:

@@ -13,8 +13,18 @@ from bridge.closing import close
 from bridge.config import SiteConfig
 from bridge.errors import IdentityChanged
 from bridge.model import PostState
+from bridge.pins import Pinner
 from bridge.services import Services, open_services
-from bridge.store import deliveries, followers, interactions, posts
+from bridge.store import (
+    deliveries,
+    followers,
+    holds,
+    identity,
+    interactions,
+    posts,
+    sources,
+    subscriptions,
+)
 from bridge.web import create_app
 
 WEBFINGER = f"{BASE_URL}/.well-known/webfinger?resource="
@@ -80,6 +90,53 @@ def test_everyone_who_knows_the_account_is_told(lab: Lab) -> None:
     assert [deletes(who) for who in (fan, left, liker, stranger)] == [[CAFE], [CAFE], [CAFE], []]
     delete = fan.peer.received[-1].activity
     assert visitor(lab).read(delete["id"])["object"] == CAFE
+
+
+def test_whoever_only_ever_did_something_with_a_post_is_told_too(lab: Lab) -> None:
+    liker = lab.peer().person()
+    assert liker.send(liker.like(lab.uri(lab.publish())), INBOX) == 202
+    lab.work()
+    assert close_cafe(lab) == 1
+    assert [one.inbox for one in lab.deliveries() if one.type == "Delete"] == [liker.peer.shared_inbox]
+
+
+def test_of_a_closed_account_nothing_is_held_polled_or_pushed(lab: Lab) -> None:
+    lab.poll()
+    for number in range(6):
+        lab.blog.post(f"Story {number}")
+    lab.poll()
+    with lab.store.write() as tx:
+        assert holds.waiting(tx, "cafe")
+        found = ("https://hub.example/", lab.blog.feed)
+        subscriptions.advertise(tx, lab.source().id, found, now=lab.clock.now())
+    close_cafe(lab)
+    with lab.store.read() as tx:
+        assert holds.waiting(tx, "cafe") == []
+        assert {one.site for one in sources.all_sources(tx)} == {"bakery"}
+        states = set(tx.scalars(text("SELECT state FROM subscriptions")))
+        assert states == {subscriptions.LEAVING}
+
+
+def test_of_what_a_closed_account_said_only_its_last_word_is_shown(lab: Lab) -> None:
+    lab.publish()
+    close_cafe(lab)
+    with lab.store.read() as tx:
+        said = {row.type: row.uri for row in tx.execute(text("SELECT type, uri FROM activities"))}
+    assert {kind: visitor(lab).get(uri).status_code for kind, uri in said.items()} == {
+        "Create": 410,
+        "Delete": 200,
+    }
+
+
+def test_a_paused_account_tells_nobody_of_its_pins(lab: Lab, cafe: SiteConfig, bakery: SiteConfig) -> None:
+    lab.publish()
+    with lab.store.write() as tx:
+        identity.set_told_pins(tx, "cafe", {}, now=lab.clock.now())
+    lab.wait(days=2)
+    restart(lab, bakery=bakery)
+    assert Pinner(lab.services).run() == 0
+    restart(lab, cafe=cafe, bakery=bakery)
+    assert Pinner(lab.services).run() == 1
 
 
 def test_what_was_still_to_be_said_is_not_said_after_the_end(lab: Lab) -> None:

@@ -1,6 +1,8 @@
 """Who is gone, or wants nothing to do with us, is erased: from every table, the file, and its log."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -8,11 +10,15 @@ import pytest
 from fake_peer import PUBLIC, Person
 from http_signing import rsa_key
 from lab import BAKERY, CAFE, INBOX, SHARED_INBOX, Lab
-from sqlalchemy import select
+from rows import add_follower, add_post, arrival, queue
+from sqlalchemy import select, text
 
 from bridge.cli.supervisor import only_one
 from bridge.effects import MAX_REPLY, shown_reply
-from bridge.store import aside, deliveries, reports, schema
+from bridge.model import RemoteKey
+from bridge.store import aside, deliveries, erasure, inbox, inboxes, interactions, remote, reports, schema
+from bridge.store.inboxes import Inbox
+from bridge.store.interactions import LIKE, NewInteraction
 
 WORDS = "Wallpaper-of-secrets"
 
@@ -132,6 +138,33 @@ def test_every_table_is_known_to_hold_names_of_others_or_not(lab: Lab) -> None:
     alice = lab.peer().person("alice-in-wonderland")
     does_everything(lab, alice)
     assert {trace.partition(":")[0] for trace in traces(lab, alice) if not trace.startswith("/")} <= THEIRS
+
+
+def test_whatever_names_someone_who_is_gone_goes_with_them(cafe, clock) -> None:
+    """Arrivals that name them by a key or a reason, what has faded, and what is for their inbox alone."""
+    now = clock.now()
+    with cafe.write() as tx:
+        alice = add_follower(tx, "alice", shared=False, now=now)
+        remote.save_actor(tx, alice, "one.example", now=now)
+        key = RemoteKey("https://one.example/keys/7", alice.id, "PEM")
+        remote.save_key(tx, key, now=now, fresh_for=timedelta(hours=1))
+        nameless = replace(arrival(1), actor_id="", key_id=key.id, activity_id=None)
+        inbox.store(tx, nameless, now=now)
+        inbox.store(tx, replace(arrival(2), actor_id="https://two.example/u"), now=now)
+        tx.execute(text("UPDATE inbox SET reason = :why WHERE id = 2"), {"why": f"it names {alice.id}"})
+        inboxes.save(tx, Inbox(alice.inbox, "one.example", failures=1), now=now)
+        queue(tx, alice.inbox, now=now)
+        post = add_post(tx, now=now)
+        like = NewInteraction("cafe", post, LIKE, alice.id, "https://cafe.example/p1", None, public=True)
+        interactions.save(tx, like, now=now)
+        interactions.fade(tx, list(tx.scalars(text("SELECT id FROM interactions"))))
+        assert interactions.counts(tx, post) == {LIKE: 1}
+        erasure.erase(tx, alice.id, "their account is gone", now=now)
+        assert interactions.counts(tx, post) == {}
+        left = tx.execute(text("SELECT key_id, reason FROM inbox ORDER BY id")).all()
+        assert left[0].key_id == "" and alice.id not in str(left[1].reason)
+        for table in ("deliveries", "inboxes", "faded_reactions", "remote_keys", "remote_actors"):
+            assert tx.scalar(text(f"SELECT count(*) FROM {table}")) == 0, table
 
 
 def test_what_was_sent_by_who_is_gone_is_refused_when_it_comes_again(lab: Lab) -> None:

@@ -179,3 +179,8 @@ def test_only_the_owners_word_is_news_at_once(clock, told, pins, alive, expected
     later = decide(told, pins, set(alive), now, now + NOW_LATER)
     assert later is not None
     assert set(later.added) == pins.keys() - told.keys()
+
+
+def test_what_is_to_stand_first_is_told_last(clock) -> None:
+    """Servers show on top what was added last."""
+    assert decide({}, {"a": True, "b": True}, set(), clock.now(), clock.now()) == Round((), ("b", "a"))

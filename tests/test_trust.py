@@ -9,8 +9,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 from fake_peer import GOTOSOCIAL, FakePeer, Person
 from http_signing import public_pem, rsa_key
 from lab import CAFE, INBOX, SHARED_INBOX, Lab
+from rows import actor
 from sqlalchemy import text
 
+from bridge.receive import LOOK_PAUSE, MISS_PAUSE
 from bridge.store import remote
 
 
@@ -122,6 +124,27 @@ def test_strangers_make_us_look_at_someone_once_an_hour_at_most(lab: Lab) -> Non
         forge(lab, alice, f"{alice.peer.url}/keys/{number}", type="Like")
         lab.wait(seconds=90)
     assert alice.peer.gets.count("/users/alice") <= 2 + 1  # the first time included
+
+
+def test_a_look_that_is_owed_is_not_put_off_by_a_strangers_word(store, clock) -> None:
+    alice = actor("alice")
+    with store.write() as tx:
+        remote.save_actor(tx, alice, "one.example", now=clock.now())
+        remote.owe(tx, alice.id, "changed", due_at=clock.now())
+        remote.suspect(tx, alice.id, pause=LOOK_PAUSE, now=clock.now())
+        assert [one.why for one in remote.claim_errands(tx, 9, now=clock.now())] == ["changed"]
+
+
+def test_whoever_was_missing_is_not_looked_at_before_their_time(store, clock) -> None:
+    alice = actor("alice")
+    with store.write() as tx:
+        remote.save_actor(tx, alice, "one.example", now=clock.now())
+        remote.owe(tx, alice.id, "gone", due_at=clock.now())
+        assert len(remote.claim_errands(tx, 9, now=clock.now())) == 1
+        remote.postpone(tx, alice.id, due_at=clock.now() + MISS_PAUSE, missed=True)
+        remote.owe(tx, alice.id, "gone", due_at=clock.now())
+        assert remote.claim_errands(tx, 9, now=clock.now()) == []
+        assert [one.misses for one in remote.claim_errands(tx, 9, now=clock.tick(MISS_PAUSE))] == [1]
 
 
 def test_nobody_is_looked_at_whom_we_do_not_know(lab: Lab) -> None:
