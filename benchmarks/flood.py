@@ -19,7 +19,7 @@ from benchmarks.machine import cpu_seconds, raise_file_limit
 from benchmarks.processes import Process, module
 from benchmarks.sink import DOMAIN, Sink, running_sink
 from benchmarks.strangers import Follow, actor_document, follows, make_keys
-from benchmarks.subject import SITE, Subject, new_subject
+from benchmarks.subject import ELSEWHERE, SITE, Subject, new_subject
 from benchmarks.tables import Table
 from bridge.store import followers
 
@@ -123,7 +123,7 @@ def _junk(case: Case, subject: Subject, folder: Path, rate: int, port: int) -> I
     if not case.parties:
         yield found
         return
-    hosts = f"junk{{0}}.{DOMAIN}:{port}"
+    hosts = f"junk{{0}}.{ELSEWHERE if case.hangs else DOMAIN}:{port}"
     command = ["--port", subject.port, "--rate", rate, "--parties", case.parties, "--hosts", hosts]
     named = ["--named"] if case.named else []
     with Process(module("benchmarks.junk", *command, *named), folder / "junk.log", pipes=True) as process:

@@ -20,6 +20,7 @@ from bridge.store import schema, sources
 
 SITE = "cafe"
 BASE_URL = "https://cafe.example"
+ELSEWHERE = "junk.example"  # a domain that is none of the sink's
 _CHUNK = 10_000
 
 _CONFIG = """\
@@ -175,7 +176,7 @@ def new_subject(
     config.write_text(text)
     settings = Settings(config=config)
     if sink is not None:
-        allow, resolve = (f"127.0.0.1:{sink.port}", *allow), (f"{DOMAIN}=127.0.0.1",)
+        allow, resolve = (f"127.0.0.1:{sink.port}", *allow), (f"{DOMAIN}=127.0.0.1", f"{ELSEWHERE}=127.0.0.1")
         ca_file = str(sink.ca_file) if sink.ca_file else None
         settings = Settings(config=config, allow=allow, resolve=resolve, ca_file=ca_file)
     services = settings.open()
