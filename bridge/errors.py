@@ -16,6 +16,7 @@
     ├─ StoreError             the database cannot be used (too new, locked, missing)
     │  ├─ StoreMissing        nothing ever ran here: there is no database to look at
     │  └─ StoreUnavailable    not now: it is away, or its disk is full
+    │     └─ StoreDamaged     not before a backup is restored
     └─ DemoError              `bridge demo` cannot start or go on
 
 Each message is a sentence for the owner of the site: it names the file, line, URL or server it is
@@ -86,6 +87,10 @@ class StoreMissing(StoreError):
 
 class StoreUnavailable(StoreError):
     """The database cannot be used now; the same may work later. It is logged where it is noticed first."""
+
+
+class StoreDamaged(StoreUnavailable):
+    """The database is damaged: waiting does not mend it, a backup does."""
 
 
 class DemoError(BridgeError):

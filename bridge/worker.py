@@ -51,6 +51,7 @@ FORGOTTEN_BEATS = timedelta(days=1)
 BOUNDS = timedelta(minutes=1)
 COUNTS = timedelta(minutes=5)  # how much an older copy of the database may lack unnoticed
 HOUSEKEEPING = timedelta(hours=6)
+CHECKS = timedelta(days=1)  # whether the database is damaged
 FETCH_SLOTS = 80 + inbox.SLOTS + LOOK_SLOTS  # requests beside deliveries: polls, keys, actors
 PAUSE_WITHOUT_STORE = 1.0  # seconds
 STOP_SECONDS = 6.5  # for what is under way; containers are killed after ten
@@ -122,6 +123,7 @@ class Worker:
             ("look at pictures again", lambda: self._looker.run(stop), TICK * 20, _minutes(10)),
             ("heartbeat", self._in_thread(self.beat), HEARTBEAT, _minutes(3)),
             ("housekeeping", self._in_thread(self._keep_house), HOUSEKEEPING, _minutes(60)),
+            ("check the database", self._in_thread(self._services.store.check), CHECKS, _minutes(120)),
             ("count that it is in use", self._in_thread(self._count_on), COUNTS, _minutes(5)),
             ("keep within bounds", self._in_thread(self._keep_within_bounds), BOUNDS, _minutes(10)),
         ]
@@ -243,6 +245,7 @@ class Worker:
 
     def _count_on(self) -> None:
         count_on(self._services.store, self._services.witnesses)
+        self._services.store.remember_file()
 
     def _keep_within_bounds(self) -> None:
         for name in caps.CAPS:

@@ -90,6 +90,7 @@ def _gather(services: Services) -> dict[str, Any]:
             "set_aside": [dataclasses.asdict(one) for one in aside.listing(tx)],
             "interactions": interactions.totals(tx),
             "reports": [{"at": at, **dataclasses.asdict(report)} for at, report in reports.newest(tx)],
+            "database": services.store.trouble(),
             "older_copy": identity.older_copy(tx),
             "unguarded": unguarded(tx, services.config, services.witnesses),
             "free_bytes": shutil.disk_usage(services.config.data).free,
@@ -162,6 +163,8 @@ def _print_waiting(found: dict[str, Any]) -> None:
 def _print_trouble(found: dict[str, Any]) -> None:
     if found["clock"]:
         say(f"✗ {found['clock'].capitalize()}: set it (NTP does). Nothing is given up for that.", style="red")
+    if found["database"]:
+        say(f"✗ {found['database']}", style="red")
     if found["older_copy"]:
         say(f"✗ {found['older_copy']} When you have seen to it: bridge status --noted", style="red")
     if found["unguarded"]:

@@ -1,5 +1,7 @@
 """Opens the database, SQLite or PostgreSQL, so that a commit means the same on both."""
 
+import ctypes
+import errno
 import logging
 import os
 import secrets
@@ -7,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -15,8 +17,9 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from bridge.errors import StoreError, StoreMissing
-from bridge.store.outage import Watch
+from bridge.errors import StoreDamaged, StoreError, StoreMissing, StoreUnavailable
+from bridge.store import belonging
+from bridge.store.outage import Watch, damaged, explain, is_damage
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +42,7 @@ class Store:
         self._engine = engine.execution_options(**{_HOLDER: 1 + secrets.randbelow(2**31 - 1)})
         self._writer = threading.Lock() if engine.dialect.name == "sqlite" else None
         self._watch = Watch()
-        self._path = Path(engine.url.database or "") if self._writer else None
-        self._file = _identity_of(self._path)
+        self._file = File(Path(engine.url.database or "")) if self._writer else None
 
     @property
     def is_sqlite(self) -> bool:
@@ -58,18 +60,41 @@ class Store:
                 yield tx
             return
         with (
-            self._watch.over(writing=True, unless=self._replaced()),
+            self._watch.over(writing=True, unless=self._why_not()),
             self._writer,
             self._engine.connect().execution_options(bridge_write=True) as tx,
             tx.begin(),
         ):
             yield tx
 
-    def _replaced(self) -> str | None:
-        """Say that the file we have open is no longer the database: what is written to it is lost."""
-        if self._file is None or _identity_of(self._path) in (self._file, None):
-            return None
-        return f"{self._path} was replaced while it was open: restart the bridge"
+    def _why_not(self) -> str | None:
+        return self._file.replaced() if self._file else None
+
+    def trouble(self) -> str | None:
+        """Say what is wrong with the database that passes by no waiting: it was replaced, or is damaged."""
+        told = self._file.told() if self._file else None
+        return self._why_not() or self._watch.damage or told
+
+    def remember_file(self) -> None:
+        """Write down, beside an embedded database, which file is open and whether it is damaged."""
+        if self._file and not self._file.replaced():
+            self._file.remember(self._watch.damage or self._file.told())
+
+    def check(self) -> str | None:
+        """Look whether an embedded database is damaged, in all its pages; return what is wrong.
+
+        It takes seconds for each gigabyte. What was found damaged once is looked at more closely.
+        """
+        if self._file is None or self._why_not():
+            return self.trouble()
+        how = "integrity_check" if self._file.told() else "quick_check"
+        with suppress(StoreDamaged):
+            with self.read() as tx:
+                found = tx.exec_driver_sql(f"PRAGMA {how}(1)").scalar_one()
+            if found != "ok":
+                self._watch.damaged(str(found))
+        self._file.remember(self._watch.damage)
+        return self._watch.damage
 
     @contextmanager
     def long_write(self) -> Iterator[Tx]:
@@ -104,7 +129,7 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Tx]:
         """Open a transaction that only reads."""
-        with self._watch.over(writing=False), self._engine.connect() as tx:
+        with self._watch.over(writing=False, unless=self._why_not()), self._engine.connect() as tx:
             yield tx
 
     @contextmanager
@@ -121,16 +146,60 @@ class Store:
 
     def close(self) -> None:
         """Give every connection back."""
+        if self._why_not():
+            # SQLite's last connection writes its log into the file when it is closed, whosever that is now:
+            # so none is closed, and the end of the process is their end.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._engine))
+            return
         self._engine.dispose()
+        if self._file:
+            self._file.close()
 
 
-def _identity_of(path: Path | None) -> tuple[int, int] | None:
-    """Return what tells a file from another of the same name; `None` where there is none."""
-    try:
-        status = path.stat() if path is not None else None
-    except OSError:
-        return None
-    return (status.st_dev, status.st_ino) if status else None
+class File:
+    """An embedded database's file, as long as it is open.
+
+    One descriptor is kept until all connections are closed: POSIX drops a process's locks on a file when
+    *any* of its descriptors is closed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._which = belonging.which(path)
+        self._descriptor = os.open(path, os.O_RDONLY) if self._which else -1
+        self._counter = belonging.counter(self._descriptor) if self._which else 0
+        self._replaced: str | None = None
+
+    def replaced(self) -> str | None:
+        """Say that the file we have open is no longer the database, or that another was copied over it."""
+        if self._replaced is None and self._descriptor >= 0 and self._is_another():
+            self._replaced = (
+                f"The database {self._path} was replaced while it was open; nothing is read or written any "
+                f"more. {belonging.advice(self._path)}"
+            )
+        return self._replaced
+
+    def _is_another(self) -> bool:
+        if belonging.which(self._path) not in (self._which, None):
+            return True
+        count = belonging.counter(self._descriptor)
+        is_older, self._counter = count < self._counter, max(count, self._counter)
+        return is_older
+
+    def told(self) -> str | None:
+        """Return what a process of ours has found damaged in this very file."""
+        before = belonging.recall(self._path)
+        return before.damage if before.file == self._which else None
+
+    def remember(self, damage: str | None) -> None:
+        """Write down that this file is open, and whether it is damaged."""
+        belonging.remember(self._path, self._counter, damage=damage)
+
+    def close(self) -> None:
+        """Give the file back."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
 def tx_holder(tx: Tx) -> int:
@@ -149,6 +218,7 @@ def open_store(
     there is an error: who only looks leaves nothing behind.
 
     Raises:
+        StoreDamaged, StoreUnavailable: it cannot be used, or not now.
         StoreError: it cannot be reached or created; the message names it without its password.
     """
     parsed = make_url(url)
@@ -161,12 +231,24 @@ def open_store(
             if parsed.get_backend_name() == "sqlite"
             else _postgresql(url, prompt=prompt)
         )
-        with engine.connect():
-            pass
+        with engine.connect() as tx:
+            if engine.dialect.name == "sqlite":
+                tx.exec_driver_sql("SELECT count(*) FROM sqlite_master")  # only now is there a log
     except (DBAPIError, OSError) as error:
-        cause = getattr(error, "orig", None) or error
-        raise StoreError(f"{shown}: cannot open the database: {str(cause).strip()}") from error
-    return Store(engine)
+        raise _cannot_open(shown, error) from error
+    store = Store(engine)
+    if create:
+        store.remember_file()
+    return store
+
+
+def _cannot_open(shown: str, error: DBAPIError | OSError) -> StoreError:
+    cause = str(getattr(error, "orig", None) or error).strip()
+    if isinstance(error, DBAPIError) and is_damage(error):
+        return StoreDamaged(f"{shown}: {damaged(cause)}")
+    is_away = isinstance(error, DBAPIError) and explain(error) is not None
+    kind = StoreUnavailable if is_away or getattr(error, "errno", 0) == errno.ENOSPC else StoreError
+    return kind(f"{shown}: cannot open the database: {cause}")
 
 
 def _postgresql(url: str, *, prompt: bool = False) -> Engine:
@@ -177,6 +259,7 @@ def _postgresql(url: str, *, prompt: bool = False) -> Engine:
 
 def _sqlite(path: Path, module: ModuleType) -> Engine:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    belonging.refuse_foreign_log(path)
     _keep_private(path)
     journal = "WAL" if wal_is_safe(module.sqlite_version) else "DELETE"
     if journal == "DELETE":

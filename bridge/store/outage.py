@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoneFree
 
-from bridge.errors import StoreUnavailable
+from bridge.errors import StoreDamaged, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,12 @@ _POSTGRESQL = ("08", "53", "57P", "58", "25006")
 a server says is about the statement: it is a mistake of ours or a bound, which waiting never mends."""
 _SILENT = ("no answer", "timeout", "timed out", _ALL_BUSY := "all connections to it are in use")
 """What is said when nobody answered: whoever asks next would wait as long, so only one at a time does."""
+
+_DAMAGED = (
+    *("database disk image is malformed", "file is not a database", "malformed database schema"),
+    *("unsupported file format",),
+)
+_POSTGRESQL_DAMAGED = ("XX001", "XX002")  # data_corrupted, index_corrupted
 
 _FULL = ("is full", "disk I/O error", "No space left")
 
@@ -49,18 +55,21 @@ class Watch:
         self._lock = threading.Lock()
         self._outage: Outage | None = None
         self._asking = threading.Lock()
+        self.damage: str | None = None
+        self._said = ""
 
     @contextmanager
     def over(self, *, writing: bool, unless: str | None = None) -> Iterator[None]:
         """Watch over one transaction; `unless` says why there can be none.
 
         While the database is silent one at a time asks whether it is back; the others hear at once that it is
-        not, or every thread there is would wait for the same.
+        not, or every thread there is would wait for the same. A damaged one is not written any more.
         """
         if unless is not None:
-            sentence = f"The database cannot be used: {unless}; nothing is lost."
-            self._failed(sentence, full=False)
-            raise StoreUnavailable(sentence)
+            self._say_once(unless)
+            raise StoreUnavailable(unless)
+        if writing and self.damage is not None:
+            raise StoreDamaged(self.damage)
         outage = self._outage
         if outage is None or not outage.silent:
             with self._watch(writing=writing):
@@ -79,6 +88,8 @@ class Watch:
         try:
             yield
         except (DBAPIError, NoneFree) as error:
+            if isinstance(error, DBAPIError) and is_damage(error):
+                raise StoreDamaged(self.damaged(_first_line(error))) from error
             why = explain(error) if isinstance(error, DBAPIError) else _ALL_BUSY
             if why is None:
                 raise
@@ -89,6 +100,19 @@ class Watch:
             raise StoreUnavailable(sentence) from error
         if self._outage is not None:
             self._succeeded(writing=writing)
+
+    def damaged(self, why: str) -> str:
+        """Note that the database is damaged, whatever comes of other questions; return the sentence."""
+        if self.damage is None:
+            self.damage = damaged(why)
+        self._say_once(self.damage)
+        return self.damage
+
+    def _say_once(self, sentence: str) -> None:
+        with self._lock:
+            is_news, self._said = sentence != self._said, sentence
+        if is_news:
+            log.error("%s", sentence)
 
     def _failed(self, sentence: str, *, full: bool) -> None:
         with self._lock:
@@ -111,10 +135,29 @@ class Watch:
 
 def explain(error: DBAPIError) -> str | None:
     """Say in a line why the database cannot be used; `None` when it can, and the statement was wrong."""
-    why = " ".join(str(error.orig).partition("\n")[0].split())[:200]
+    why = _first_line(error)
     if type(error.orig).__module__.startswith("psycopg"):
         state = getattr(error.orig, "sqlstate", None)
         if state is None:  # no server had a say: the connection was refused or broke
             return why if isinstance(error, OperationalError | InterfaceError) else None
         return why if state.startswith(_POSTGRESQL) else None
     return why if why.startswith(_SQLITE) else None
+
+
+def damaged(why: str) -> str:
+    """Say that the database is damaged, and what to do."""
+    return (
+        f"The database is damaged: {' '.join(why.split())[:200]}. Stop the bridge and restore the newest "
+        "backup (docs/operations.md says how)."
+    )
+
+
+def is_damage(error: DBAPIError) -> bool:
+    """Say whether what the database holds is broken, not what was asked of it."""
+    if type(error.orig).__module__.startswith("psycopg"):
+        return getattr(error.orig, "sqlstate", None) in _POSTGRESQL_DAMAGED
+    return _first_line(error).startswith(_DAMAGED)
+
+
+def _first_line(error: DBAPIError) -> str:
+    return " ".join(str(error.orig).partition("\n")[0].split())[:200]

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from flask import Blueprint, Response
 
+from bridge.errors import StoreUnavailable
 from bridge.progress import WORKER_SILENT, from_detail
 from bridge.services import Services
 from bridge.store import identity, inbox
@@ -25,6 +26,8 @@ def blueprint(services: Services) -> Blueprint:
     def alive() -> Response:
         with services.store.read() as tx:
             identity.base_url(tx)
+        if trouble := services.store.trouble():
+            return error(503, trouble)
         return data({"status": "ok"}, _JSON, cache=_NEVER)
 
     @routes.get("/readyz")
@@ -32,10 +35,14 @@ def blueprint(services: Services) -> Blueprint:
         with services.store.read() as tx:
             beats = identity.workers(tx)
             stuck_since = inbox.stuck_since(tx, now=services.now())
-        trouble = what_stands(beats, now=services.now())
+        trouble = services.store.trouble() or what_stands(beats, now=services.now())
         if trouble is None and stuck_since is not None:
             trouble = f"What arrived at {stuck_since:%Y-%m-%d %H:%M:%S} UTC still has no effect."
         return error(503, trouble) if trouble else data({"status": "ready"}, _JSON, cache=_NEVER)
+
+    @routes.errorhandler(StoreUnavailable)
+    def unavailable(problem: StoreUnavailable) -> Response:
+        return error(503, str(problem), retry_after=60)
 
     return routes
 
