@@ -41,6 +41,7 @@ class Reason(StrEnum):
 
     MANY = "more new entries at once than anyone writes"
     OLD = "new here, but older than two weeks"
+    NO_DATE = "its date cannot be read, or lies ten years ahead"
     ASKED = "this source asks before every post"
     EDITS = "more entries changed at once than anyone edits"
     GONE = "more posts are gone at once than anyone deletes"
@@ -251,6 +252,8 @@ def _why_held(one: Created, many: bool, policy: Policy, now: datetime) -> Reason
         return Reason.ASKED
     if many:
         return Reason.MANY
+    if one.entry.no_date:
+        return Reason.NO_DATE
     written_at = one.entry.published_at
     return Reason.OLD if written_at is not None and now - written_at > OLD else None
 
@@ -283,7 +286,8 @@ def _gone(entries: Sequence[Entry], ours: Sequence[Known], match: Match, policy:
     A harvest of nothing proves nothing: a folder may be unmounted, a feed empty by mistake. What its owner
     no longer wants in the fediverse is gone, wherever it stands.
     """
-    unwanted = [post for place, post in match.posts.items() if not entries[place].wanted]
+    said = [(entries[place], post) for place, post in match.posts.items()]
+    unwanted = [post for entry, post in said if not entry.wanted and not entry.in_doubt]
     absent = [post for post in ours if entries and post.here and post.ref not in match.taken]
     deleted = [post for post in (*unwanted, *(absent if policy.is_folder else ())) if post.state.is_alive]
     shown = {post.ref for post in deleted if post.state.is_public}

@@ -82,6 +82,8 @@ class Entry:
     `html` is the author's HTML with every link made absolute, not yet sanitised; `title` and `summary`
     are plain text. `guid` is the source's own name for it (a feed's guid; a file's path in its folder).
     `about` is what a link post is about: a page of someone else's, while `link` is the author's own.
+    `in_doubt`: what it says about publishing is not understood, so nothing is concluded from it; `no_date`:
+    it names a date that nobody can read.
     """
 
     guid: str | None
@@ -97,11 +99,13 @@ class Entry:
     enclosures: tuple[Enclosure, ...] = ()
     controls: Controls = Controls()
     about: str | None = None
+    in_doubt: bool = False
+    no_date: bool = False
 
     @property
     def wanted(self) -> bool:
         """Say whether the owner wants it in the fediverse at all."""
-        return self.controls.publish
+        return self.controls.publish and not self.in_doubt
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,8 +169,12 @@ def _remarks(
 
 
 def _on_being_sent(entry: Entry, now: datetime) -> Iterator[str]:
-    if not entry.wanted:
+    if entry.in_doubt:
+        yield "It is not sent: what it says of being published, or of a warning, is not understood."
+    elif not entry.wanted:
         yield "It is not sent: the post itself says so (fediverse: false)."
+    if entry.no_date:
+        yield "Its date cannot be read: found only now, it would be held for you to decide."
     if entry.published_at and entry.published_at > now:
         yield f"It waits for its date, {entry.published_at:%d %b %Y %H:%M} UTC."
     elif entry.published_at and now - entry.published_at > OLD:

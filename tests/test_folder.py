@@ -177,9 +177,9 @@ def test_dates_without_offset_are_in_the_sites_zone(tmp_path: Path) -> None:
     assert entry.link == f"{SITE}/01/"
 
 
-def test_a_date_that_does_not_exist_is_a_problem_and_the_post_stays(tmp_path: Path) -> None:
+def test_a_date_that_does_not_exist_is_a_problem_and_keeps_the_post_back(tmp_path: Path) -> None:
     found = harvest(tmp_path, {"a.md": "---\ndate: 2026-02-30\n---\nx"})
-    assert found.entries[0].published_at is None
+    assert (found.entries, found.unreadable) == ((), ("a",))
     assert found.problems[0].where == "a.md"
     assert "2026-02-30" in found.problems[0].what
 

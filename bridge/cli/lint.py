@@ -22,9 +22,9 @@ from bridge.net import Client
 from bridge.poll import FEED_ACCEPT, FEED_LIMIT, FEED_SECONDS
 from bridge.services import utc_now
 from bridge.sources.feed import parse_feed
+from bridge.sources.filenames import name_of
 from bridge.sources.folder import MARKDOWN, Folder, read_folder
 from bridge.sources.generator import DialectName
-from bridge.sources.markdownpost import name_of
 from bridge.sources.rawfeed import look_at
 from bridge.websub import find_hub
 

@@ -29,9 +29,9 @@ from bridge.preview import preview as look_at
 from bridge.preview_page import render_page
 from bridge.services import Services
 from bridge.sources.feed import parse_feed
+from bridge.sources.filenames import name_of
 from bridge.sources.folder import read_folder
 from bridge.sources.html import one_line
-from bridge.sources.markdownpost import name_of
 from bridge.store import posts
 
 _WIDTH = 76

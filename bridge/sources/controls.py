@@ -32,10 +32,18 @@ MAX_TEXT = 5000
 _WARNINGS = ("warning", "cw", "content_warning", "summary")
 _KNOWN = ("publish", "warning", "visibility", "text", "images", "article", "pinned")
 _WHOLE = ("fediverse", "federate")
+# Under `fediverse` themes keep whose post it is, and where its comments are.
+_THEIRS = frozenset(
+    {"creator", "author", "handle", "account", "user", "username", "host", "instance", "server", "domain"}
+    | {"id", "url", "link", "toot", "status_id", "post_id", "comments"}
+)
+_WARNING_FIELDS = (
+    *("cw", "content_warning", "contentwarning", "content_warnings", "contentwarnings", "trigger_warning"),
+    *("triggerwarning", "trigger_warnings", "spoiler_text", "spoiler", "sensitive", "nsfw"),
+)
 _FLAT = {
     **{f"fediverse_{name}": name for name in (*_KNOWN, "cw", "content_warning")},
-    "cw": "warning",
-    "content_warning": "warning",
+    **dict.fromkeys(reversed(_WARNING_FIELDS), "warning"),  # the last that says something counts
 }
 _YES, _NO = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0", "none", "never"})
 _ELSEWHERE = re.compile(
@@ -45,11 +53,15 @@ _ELSEWHERE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What was said, what else is left, and what could not be understood, as sentences for the owner."""
+    """What was said, what else is left, and what could not be understood, as sentences for the owner.
+
+    `in_doubt`: something of that may mean that the post should stay, or be covered.
+    """
 
     controls: Controls = field(default_factory=Controls)
     tags: tuple[str, ...] = ()
     complaints: tuple[str, ...] = ()
+    in_doubt: bool = False
 
 
 # ── front matter ─────────────────────────────────────────────────────────────────────────────────
@@ -61,10 +73,13 @@ def read_fields(fields: Fields, told: Told) -> Told:
     for name, value in fields.items():
         if name in _WHOLE:
             reader.read_whole(name, value)
+        elif name.startswith("fediverse_") and name not in _FLAT:
+            reader.read_unknown(name, name.removeprefix("fediverse_"), value)
     for name, meaning in _FLAT.items():
         if name in fields:
             reader.read(name, meaning, fields[name])
-    return Told(reader.controls, told.tags, (*told.complaints, *reader.complaints))
+    complaints = (*told.complaints, *reader.complaints)
+    return Told(reader.controls, told.tags, complaints, told.in_doubt or reader.in_doubt)
 
 
 class _FieldReader:
@@ -73,6 +88,7 @@ class _FieldReader:
     def __init__(self, controls: Controls) -> None:
         self.controls = controls
         self.complaints: list[str] = []
+        self.in_doubt = False
 
     def read_whole(self, name: str, value: object) -> None:
         """Read `fediverse:` itself: a table, yes or no, or a visibility."""
@@ -89,13 +105,21 @@ class _FieldReader:
     def read(self, name: str, meaning: str, value: object) -> None:
         """Read the field called `name`, which means one of the fields of `Controls`."""
         if meaning not in _KNOWN:
-            self._complain(f"{name} is unknown; fediverse takes {', '.join(_KNOWN)}.")
+            self.read_unknown(name, meaning, value)
         elif meaning == "visibility":
             self._read_visibility(name, value)
         elif meaning in ("warning", "text"):
             self._read_text(name, meaning, value)
         elif not _is_empty(value):
             self._read_flag(name, meaning, value)
+
+    def read_unknown(self, name: str, meaning: str, value: object) -> None:
+        """Keep a post back over a name that may be a slip of the pen, and not over what themes keep here."""
+        if meaning in _THEIRS or _ELSEWHERE.match(_word(value)):
+            self._complain(f"{name} says nothing about this post; fediverse takes {', '.join(_KNOWN)}.")
+            return
+        self.in_doubt = True
+        self._complain(f"{name} is unknown; fediverse takes {', '.join(_KNOWN)}. {_STAYS}")
 
     def _read_flag(self, name: str, meaning: str, value: object) -> None:
         said = _yes_or_no(value)
@@ -109,12 +133,14 @@ class _FieldReader:
         if meaning != "publish":
             return ""
         self._set("publish", False)
+        self.in_doubt = True
         return " The post stays off the fediverse until it is one of them."
 
     def _read_visibility(self, name: str, value: object) -> None:
         if _word(value) in tuple(Visibility):
             self._set("visibility", Visibility(_word(value)))
         elif not _is_empty(value):
+            self.in_doubt = True
             self._set("publish", False)  # `private`, `direct`: whatever was meant, it was not this
             self._complain(
                 f"{name} “{_shown(value)}” is neither public nor unlisted, which is all that a post can be. "
@@ -122,17 +148,25 @@ class _FieldReader:
             )
 
     def _read_text(self, name: str, meaning: str, value: object) -> None:
-        written = _text(value, lines=meaning == "text")
+        said = _yes_or_no(value)
+        written = "" if said is not None and meaning == "warning" else _text(value, lines=meaning == "text")
         if written:
             self._set(meaning, written)
-        elif not _is_empty(value):
-            self._complain(f"{name} “{_shown(value)}” is no text. Write the words themselves, in quotes.")
+        elif not _is_empty(value) and not (meaning == "warning" and said is False):
+            self.in_doubt = self.in_doubt or meaning == "warning"
+            stays = f" {_STAYS}" if meaning == "warning" else ""
+            self._complain(
+                f"{name} “{_shown(value)}” is no text. Write the words themselves, in quotes.{stays}"
+            )
 
     def _set(self, name: str, value: Any) -> None:
         self.controls = replace(self.controls, **{name: value})
 
     def _complain(self, what: str) -> None:
         self.complaints.append(what)
+
+
+_STAYS = "The post stays off the fediverse until then; one that is public stays as it is."
 
 
 def _word(value: object) -> str:
@@ -166,7 +200,9 @@ def _text(value: object, *, lines: bool) -> str:
 
 # ── categories ───────────────────────────────────────────────────────────────────────────────────
 
-_CONTROL = re.compile(r"#?(fediverse|cw|content[ _-]?warning) ?: ?(\S.{0,1000})", re.IGNORECASE | re.DOTALL)
+_CONTROL = re.compile(
+    r"#?(fediverse|cw|content[ _-]?warning) ?[:=] ?(\S.{0,1000})", re.IGNORECASE | re.DOTALL
+)
 _BY_CATEGORY: Mapping[str, tuple[str, Any]] = {
     **dict.fromkeys(_NO, ("publish", False)),
     **dict.fromkeys(_YES, ("publish", True)),
@@ -178,21 +214,23 @@ _BY_CATEGORY: Mapping[str, tuple[str, Any]] = {
     **dict.fromkeys(("noimage", "noimages"), ("images", False)),
 }
 _REFUSALS = frozenset({"nofediverse", "nofedi"})
+_WITHOUT_WORDS = frozenset({"cw", "contentwarning", "fediverse:"})
 
 
 def read_tags(names: Iterable[str]) -> Told:
     """Tell the categories that steer a post from those that are its tags."""
-    controls, complaints, tags = Controls(), [], []
+    controls, complaints, tags, in_doubt = Controls(), [], [], False
     for name in names:
         found = list(_said(name))
         if not found:
             tags.append(name)
         for meaning, value in found:
             if meaning == "unknown":
-                complaints.append(f"category “{_shown(name)}” is unknown; {_REMEDY}")
+                in_doubt = True
+                complaints.append(f"category “{_shown(name)}” is unknown; {_REMEDY} {_STAYS}")
             else:
                 controls = replace(controls, **{meaning: value})
-    return Told(controls, tag_list(tags), tuple(complaints))
+    return Told(controls, tag_list(tags), tuple(complaints), in_doubt)
 
 
 _REMEDY = "known are fediverse:false, :unlisted, :noimage, :article, :note, :pinned and cw:WORDS."
@@ -201,7 +239,10 @@ _REMEDY = "known are fediverse:false, :unlisted, :noimage, :article, :note, :pin
 def _said(name: str) -> Iterator[tuple[str, Any]]:
     """Yield the control that a category is, if it is one."""
     plain = one_line(plain_text(name) if "<" in name or "&" in name else name, 1000)
-    if re.sub(r"[\s#_-]", "", plain[:40].lower()) in _REFUSALS:
+    word = re.sub(r"[\s#_-]", "", plain[:40].lower())
+    if word in _WITHOUT_WORDS:
+        yield "unknown", None
+    if word in _REFUSALS:
         yield "publish", False
         return
     match = _CONTROL.fullmatch(plain)

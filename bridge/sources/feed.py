@@ -20,7 +20,7 @@ from bridge.sources import feedbases, jsonfeed, prolog
 from bridge.sources.controls import read_tags
 from bridge.sources.feedlinks import lost_link, pages_of
 from bridge.sources.feedmedia import cover_of, enclosures_of, images_of
-from bridge.sources.fields import language_tag, parse_date, plausible
+from bridge.sources.fields import is_unknown, language_tag, parse_date, plausible
 from bridge.sources.html import (
     absolute_url,
     absolutise,
@@ -181,6 +181,8 @@ class _EntryReader:
             enclosures=enclosures_of(item, base, images[0] if images else self.cover),
             controls=controls,
             about=about,
+            in_doubt=told.in_doubt,
+            no_date=self._has_unread_date(item),
         )
 
     def _is_ours(self, url: str) -> bool:
@@ -219,7 +221,14 @@ class _EntryReader:
         """Return when it was published and updated; what only says when it was updated was published then."""
         updated = self._date(item, "updated")
         published = self._date(item, "published") or self._date(item, "created")
-        return published or updated, updated
+        return plausible(published or updated, self.now), plausible(updated, self.now)
+
+    def _has_unread_date(self, item: Item) -> bool:
+        """Say whether it has a date of publishing, or of updating alone, that tells no day."""
+        names = [name for name in ("published", "created") if _text(item, name).strip()] or ["updated"]
+        return any(
+            _text(item, name).strip() and is_unknown(self._date(item, name), self.now) for name in names
+        )
 
     def _date(self, item: Item, name: str) -> datetime | None:
         parsed = dict.get(item, f"{name}_parsed")  # not .get: feedparser's takes `published` for `updated`
@@ -227,7 +236,7 @@ class _EntryReader:
         written = dict.get(item, name)
         if moment is None and isinstance(written, str):
             moment = parse_date(written)
-        return plausible(moment, self.now)
+        return moment
 
 
 def _mend(item: Item) -> None:

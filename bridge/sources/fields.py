@@ -9,6 +9,7 @@ from bridge.sources.text import one_line, plain_text
 
 MAX_TAGS = 20
 _FIRST_YEAR = 1990
+_LAST_DAY = datetime(9999, 12, 30, tzinfo=UTC)  # in every zone a day that there is
 _NO_LANGUAGE = frozenset({"mis", "mul", "und", "zxx"})  # ISO 639: others, several, unknown, none
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8}){0,4}")
 _FORMATS = (
@@ -56,9 +57,24 @@ def _readings(text: str, zone: tzinfo) -> Iterator[datetime | None]:
 
 def plausible(moment: datetime | None, now: datetime) -> datetime | None:
     """Return `moment` unless it lies before the web or more than ten years ahead: then nothing is known."""
-    if moment is None or moment.year < _FIRST_YEAR or moment > now + timedelta(days=3653):
+    if is_before_the_web(moment) or (moment and moment > now + timedelta(days=3653)):
         return None
     return moment
+
+
+def is_before_the_web(moment: datetime | None) -> bool:
+    """Say whether a date is what programs write for none: 1970, the year 1."""
+    return moment is not None and moment.year < _FIRST_YEAR
+
+
+def is_unknown(moment: datetime | None, now: datetime) -> bool:
+    """Say whether a date that is there may lie ahead for all we know: nobody can read it, or believe it."""
+    return plausible(moment, now) is None and not is_before_the_web(moment)
+
+
+def release(moment: datetime | None) -> datetime | None:
+    """Return when something is published, however far ahead: people write 9999 for never."""
+    return None if moment is None or is_before_the_web(moment) else min(moment, _LAST_DAY)
 
 
 def language_tag(text: str | None) -> str | None:

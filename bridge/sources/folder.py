@@ -4,17 +4,21 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator, MutableMapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 from bridge.errors import FolderError, SourceError
 from bridge.model import Entry, Harvest, Problem
+from bridge.sources.around import Around, around, is_setting
+from bridge.sources.filenames import name_of
 from bridge.sources.generator import UNTOLD, Dialect, DialectName, dialect_of
 from bridge.sources.html import one_line
-from bridge.sources.markdownpost import PICTURE_SUFFIXES, Rendered, Rules, name_of, read_post
+from bridge.sources.leftout import why_left_out
+from bridge.sources.markdownpost import PICTURE_SUFFIXES, Rendered, Rules, read_post
 
-READING = 1
+READING = 2
 """How files are read; one more when unchanged files become other words, other tags or other links."""
 
 MAX_FILES = 20_000
@@ -57,13 +61,14 @@ class Found:
 class Listing:
     """What is in a folder, in order of path: Markdown files, pictures, and what was skipped for a reason.
 
-    `dialect`: how its files are to be read.
+    `dialect`: how its files are to be read; `settings`: files that speak for others.
     """
 
     files: tuple[Found, ...]
     pictures: frozenset[str]
     problems: tuple[Problem, ...] = ()
     dialect: Dialect = UNTOLD
+    settings: tuple[Found, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,7 @@ class Cached:
     pictures: frozenset[str]
     rendered: Rendered
     dialect: Dialect = UNTOLD
+    around: Around = field(default_factory=Around)
 
     def is_current(self, listing: Listing) -> bool:
         """Say whether its dialect, and which of the pictures it asked for are there, are still the same."""
@@ -89,7 +95,7 @@ def scan(folder: Folder) -> Listing:
     walk.visit(folder.root, "", 0)
     files = tuple(sorted(walk.files, key=lambda f: f.path))
     dialect = dialect_of(folder.root, folder.dialect)
-    return Listing(files, frozenset(walk.pictures), tuple(walk.problems), dialect)
+    return Listing(files, frozenset(walk.pictures), tuple(walk.problems), dialect, tuple(walk.settings))
 
 
 def fingerprint(listing: Listing) -> str:
@@ -98,7 +104,7 @@ def fingerprint(listing: Listing) -> str:
     What stands before the colon says how they are read, and changes with that.
     """
     digest = hashlib.sha256()
-    for found in listing.files:
+    for found in (*listing.files, *listing.settings):
         digest.update(f"{found.path}\0{found.mtime_ns}\0{found.size}\n".encode())
     digest.update("\n".join(sorted(listing.pictures)).encode())
     return f"{_reading(listing)}:{digest.hexdigest()}"
@@ -140,6 +146,7 @@ class _Walk:
     def __init__(self, folder: Folder) -> None:
         self.files: list[Found] = []
         self.pictures: set[str] = set()
+        self.settings: list[Found] = []
         self.problems: list[Problem] = []
         self._folder = folder
         self._real_root = os.path.realpath(folder.root)
@@ -209,6 +216,8 @@ class _Walk:
         suffix = Path(item.name).suffix.lower()
         if suffix in PICTURE_SUFFIXES:
             self.pictures.add(path)
+        if is_setting(item.name):
+            self._note_setting(item, path)
         if suffix not in MARKDOWN or item.name.startswith(("_", "#")) or item.name.lower() in _SKIPPED_FILES:
             return
         try:
@@ -221,6 +230,12 @@ class _Walk:
             self.files.append(Found(path, status.st_mtime_ns, status.st_size))
             if len(self.files) + len(self.pictures) == MAX_FILES:
                 self.problems.append(Problem(path, f"is file number {MAX_FILES}; the rest was skipped."))
+
+    def _note_setting(self, item: "os.DirEntry[str]", path: str) -> None:
+        with suppress(OSError):  # gone since the listing
+            status = item.stat()
+            if stat.S_ISREG(status.st_mode) and len(self.settings) < MAX_FILES:
+                self.settings.append(Found(path, status.st_mtime_ns, status.st_size))
 
 
 class _Reader:
@@ -237,6 +252,8 @@ class _Reader:
             folder.site_url, folder.url_template, folder.media_url, folder.zone, listing.dialect
         )
         self._keys: dict[str, str] = {}
+        self._settings = frozenset(found.path for found in listing.settings)
+        self._texts: dict[str, str] = {}
 
     def read(self, found: Found) -> Entry | None:
         """Return the file's entry; `None` for drafts, expired posts and files with a problem."""
@@ -266,14 +283,26 @@ class _Reader:
         self.unreadable.append(key)
 
     def _rendered(self, found: Found) -> Rendered:
+        dialect = self._listing.dialect
+        if why := why_left_out(found.path, dialect.left_out, dialect.below, dialect.generator):
+            raise SourceError(f"{found.path}: {why}")
+        said = around(found.path, self._settings, self._folder.root.resolve().name, self._setting)
+        if said.wrong:
+            raise SourceError(said.wrong)
         cached = self.cache.get(found.path)
-        if cached and cached.found == found and cached.is_current(self._listing):
+        if cached and (cached.found, cached.around) == (found, said) and cached.is_current(self._listing):
             return cached.rendered
         text = read_text(self._folder, found.path)
-        rendered = read_post(text, found.path, self._rules, self._listing.pictures, self._now)
+        rendered = read_post(text, found.path, self._rules, self._listing.pictures, self._now, said)
         pictures = rendered.pictures & self._listing.pictures
-        self.cache[found.path] = Cached(found, pictures, rendered, self._listing.dialect)
+        self.cache[found.path] = Cached(found, pictures, rendered, dialect, said)
         return rendered
+
+    def _setting(self, path: str) -> str:
+        """Return the text of a file that speaks for others, read once."""
+        if path not in self._texts:
+            self._texts[path] = read_text(self._folder, path)
+        return self._texts[path]
 
 
 def read_text(folder: Folder, path: str) -> str:

@@ -23,6 +23,7 @@ Fields = Mapping[str, Any]
 MAX_BLOCK = 65536
 MAX_ALIASES = 50
 _FENCES = {"---": "YAML", "+++": "TOML"}
+_A_FIELD = re.compile(r"^\s{0,20}[\"']?[\w-]{1,60}[\"']?\s{0,5}[:=]|^\s{0,20}[{\[]", re.MULTILINE)
 _YES = frozenset({"true", "yes", "on", "1"})
 
 
@@ -79,6 +80,8 @@ def _split_fenced(text: str, fence: str, where: str) -> tuple[Fields, str, int]:
             f"{where}:1: the front matter has no closing line. Add a line “{fence}” after its last field."
         )
     block = "\n".join(lines[1:end])
+    if fence == "---" and not lines[1].strip() and not _A_FIELD.search(block):
+        return {}, text, 1  # words between two rules
     if len(block) > MAX_BLOCK:
         raise SourceError(
             f"{where}:1: the front matter is larger than 64 KB. Move the long text below the “{fence}”."
@@ -92,12 +95,13 @@ def _as_mapping(fields: object, where: str) -> Fields:
         return {}
     if not isinstance(fields, dict):
         raise SourceError(f"{where}:2: the front matter is no list of fields. Write each as “name: value”.")
-    return _normalise(fields)
+    return normalise(fields)
 
 
-def _normalise(fields: Mapping[Any, Any], depth: int = 0) -> Fields:
+def normalise(fields: Mapping[Any, Any], depth: int = 0) -> Fields:
+    """Return fields with their names in lower case and `_` for `-`, three tables deep."""
     return {
-        str(name).strip().lower().replace("-", "_"): _normalise(value, depth + 1)
+        str(name).strip().lower().replace("-", "_"): normalise(value, depth + 1)
         if isinstance(value, dict) and depth < 3
         else value
         for name, value in fields.items()

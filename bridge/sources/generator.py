@@ -8,12 +8,13 @@ import ast
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 from bridge.sources import frontmatter, headers
+from bridge.sources.leftout import LeftOut
 
 DialectName = Literal["auto", "commonmark", "python-markdown"]
 Generator = Literal["", "pelican", "mkdocs", "nikola"]
@@ -65,13 +66,20 @@ _NIKOLAS = frozenset(
 _FEWEST_NIKOLAS = 2  # names that no other conf.py (Sphinx's, a program's) has beside one another
 
 
+# What says which files are published, and how.
+_PELICANS = ("ARTICLE_EXCLUDES", "ARTICLE_PATHS", "PAGE_PATHS", "IGNORE_FILES", "DEFAULT_METADATA")
+_MKDOCS = ("exclude_docs", "draft_docs", "not_in_nav")
+_PRIVATE_SETTINGS = (*_PELICANS, *_MKDOCS)
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """How Markdown is read, and what its generator calls a page.
 
     `extensions`: Python-Markdown's by their short names; `None`: it is CommonMark. `is_told`: a configuration
     says so; otherwise a file's header may. `defaults`: fields of files that do not have them. `below`: where
-    the folder lies in the generator's own. `directory_urls`: a page is a folder's index.
+    the folder lies in the generator's own. `directory_urls`: a page is a folder's index. `left_out`: what it
+    does not publish.
     """
 
     generator: Generator = ""
@@ -84,6 +92,8 @@ class Dialect:
     defaults: tuple[tuple[str, str], ...] = ()
     below: str = ""
     directory_urls: bool = True
+    left_out: LeftOut = field(default_factory=LeftOut)
+    has_made_defaults: bool = False
 
     @property
     def reads_meta(self) -> bool:
@@ -171,7 +181,7 @@ def _read(kind: str, path: Path) -> _Told | None:
 
 @lru_cache(maxsize=256)  # a folder is looked at every few seconds
 def _read_once(kind: str, path: str, mtime_ns: int, size: int) -> _Told | None:
-    text = _text(path) if size <= MAX_CONFIG else ""
+    text = _text(path) if size <= MAX_CONFIG else _named_in(path)
     if kind == "mkdocs":
         return _mkdocs(text)
     names = _literals(text)
@@ -180,13 +190,19 @@ def _read_once(kind: str, path: str, mtime_ns: int, size: int) -> _Told | None:
     return _nikola(names) if len(_NIKOLAS & names.keys()) >= _FEWEST_NIKOLAS else None
 
 
-def _text(path: str) -> str:
+def _named_in(path: str) -> str:
+    """Return, of a file that is too large to be read, the settings that it names: they are there, unread."""
+    text = _text(path, 16 * MAX_CONFIG)
+    return "".join(f"{name} = unread()\n" for name in _PRIVATE_SETTINGS if name in text)
+
+
+def _text(path: str, limit: int = MAX_CONFIG) -> str:
     """Return a file's text; of what became a pipe or a device meanwhile, none."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
-            return file.read(MAX_CONFIG).decode("utf-8", "replace") if is_file else ""
+            return file.read(limit).decode("utf-8", "replace") if is_file else ""
     except OSError:
         return ""
 
@@ -206,8 +222,41 @@ def _pelican(names: Mapping[str, Any]) -> _Told:
         keeps_case=names.get("SLUGIFY_PRESERVE_CASE") is True,
         category=_string(names.get("DEFAULT_CATEGORY")) or PELICAN.category,
         defaults=_pairs(defaults) if isinstance(defaults, dict) else (),
+        left_out=_left_out_by_pelican(names),
+        has_made_defaults=isinstance(defaults, _Made),
     )
     return _Told(told, _string(names.get("PATH")))
+
+
+def _left_out_by_pelican(names: Mapping[str, Any]) -> LeftOut:
+    """Read which files are articles; a setting that is there and no literal leaves out what it may."""
+    pages = names.get("PAGE_PATHS", ["pages"])
+    folders = [*_under(names, "ARTICLE_EXCLUDES"), *(("PAGE_PATHS", one) for one in _names(pages) if one)]
+    return LeftOut(
+        folders=tuple(folders),
+        only=tuple(one for _, one in _under(names, "ARTICLE_PATHS")),
+        names=tuple(one for _, one in _under(names, "IGNORE_FILES")),
+        unread=tuple(
+            name
+            for name in _PELICANS
+            if name in names
+            and not isinstance(names[name], dict if name == "DEFAULT_METADATA" else str | list | tuple | set)
+        ),
+    )
+
+
+def _under(names: Mapping[str, Any], name: str) -> list[tuple[str, str]]:
+    return [(name, one) for one in _names(names.get(name))]
+
+
+def _left_out_by_mkdocs(config: Mapping[Any, Any], text: str, *, is_read: bool) -> LeftOut:
+    if not is_read:
+        return LeftOut(unread=tuple(name for name in _MKDOCS if name in text))
+    lines = [
+        (name, line) for name in _MKDOCS for line in _string(config.get(name)).splitlines() if line.strip()
+    ]
+    unread = [name for name in _MKDOCS if config.get(name) and not isinstance(config[name], str)]
+    return LeftOut(ignored=tuple(lines), unread=tuple(unread))
 
 
 def _mkdocs(text: str) -> _Told:
@@ -222,6 +271,7 @@ def _mkdocs(text: str) -> _Told:
         MKDOCS,
         extensions=_extensions([*(MKDOCS.extensions or ()), *names]),
         directory_urls=_string(config.get("use_directory_urls")) != "false",
+        left_out=_left_out_by_mkdocs(config, text, is_read=isinstance(found, dict)),
     )
     return _Told(told, _string(config.get("docs_dir")))
 
@@ -256,7 +306,9 @@ def _names(value: object) -> list[str]:
 
 
 def _strings(value: object) -> list[str]:
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list | tuple | dict) else []
+    return (
+        [one for one in value if isinstance(one, str)] if isinstance(value, list | tuple | dict | set) else []
+    )
 
 
 def _string(value: object) -> str:
@@ -275,20 +327,73 @@ def _literals(source: str) -> dict[str, Any]:
     try:
         body = ast.parse(source).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return {}
+        return {name: None for name in _PRIVATE_SETTINGS if name in source}
     found: dict[str, Any] = {}
     for node in body:
-        target = node.targets[0] if isinstance(node, ast.Assign) and len(node.targets) == 1 else None
-        if isinstance(target, ast.Name) and isinstance(node, ast.Assign):
-            found[target.id] = _literal(node.value)
+        _assign(node, found)
     return found
 
 
-def _literal(node: ast.expr) -> object:
+def _assign(node: ast.stmt, found: dict[str, Any]) -> None:
+    """Note what one statement assigns; what does more than that makes what it names unreadable."""
+    if isinstance(node, ast.Assign) and all(isinstance(target, ast.Name) for target in node.targets):
+        for target in node.targets:
+            assert isinstance(target, ast.Name)
+            found[target.id] = _literal(node.value, found)
+    elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        if node.value is not None:
+            found[node.target.id] = _literal(node.value, found)
+    elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+        found[node.target.id] = _literal(ast.BinOp(ast.Name(node.target.id), node.op, node.value), found)
+    elif isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Import):
+        return
+    else:  # a condition, a loop, `update()`, an item
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Name) and inner.id in _PRIVATE_SETTINGS:
+                found[inner.id] = None
+
+
+def _literal(node: ast.expr, names: Mapping[str, Any]) -> object:
+    """Return the value of a literal, of `dict(…)`, `list(…)` and sums of such; `None` for all else."""
+    if isinstance(node, ast.Name):
+        return names.get(node.id)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.BitOr):
+        return _joined(_literal(node.left, names), _literal(node.right, names))
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return _called(node.func.id, node, names)
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return None
+
+
+class _Made(dict[str, Any]):
+    """A table that is no plain literal: what is public was read before such were."""
+
+
+def _joined(left: object, right: object) -> object:
+    if isinstance(left, dict) and isinstance(right, dict):
+        return _Made({**left, **right})
+    if isinstance(left, str) and isinstance(right, str):
+        return left + right
+    if isinstance(left, list | tuple | set) and isinstance(right, list | tuple | set):
+        return [*left, *right]
+    return None
+
+
+def _called(name: str, node: ast.Call, names: Mapping[str, Any]) -> object:
+    given = [_literal(one, names) for one in node.args]
+    if name == "dict" and all(keyword.arg for keyword in node.keywords) and len(given) < 2:
+        values = {str(keyword.arg): _literal(keyword.value, names) for keyword in node.keywords}
+        first = given[0] if given else {}
+        try:
+            return _Made({**dict(first), **values}) if isinstance(first, dict | list | tuple) else None
+        except (TypeError, ValueError):
+            return None
+    if name in ("list", "tuple", "set", "frozenset") and not node.keywords and len(given) < 2:
+        first = given[0] if given else []
+        return list(first) if isinstance(first, list | tuple | set) else None
+    return None
 
 
 _READERS = {"pelicanconf.py": "pelican", "mkdocs.yml": "mkdocs", "mkdocs.yaml": "mkdocs", "conf.py": "nikola"}

@@ -107,6 +107,11 @@ def _value(name: str, values: list[str]) -> Field:
     return values[0] if name in _ONCE else "\n".join(values).strip()
 
 
+def comma_list(name: str, value: str) -> Field:
+    """Return a field's value, with what is a list as one."""
+    return _value(name, [value])
+
+
 def _split(lines: list[str], start: int, form: "re.Pattern[str]", *, after: str) -> Split | None:
     """Read lines of one form from `start`; they have to name what only a post's header would."""
     fields: dict[str, Field] = {}

@@ -14,7 +14,7 @@ from bridge.addresses import same_site
 from bridge.errors import NotAFeed
 from bridge.model import Enclosure, Entry, Harvest, Image, Problem
 from bridge.sources.controls import read_tags
-from bridge.sources.fields import language_tag, parse_date, plausible
+from bridge.sources.fields import is_unknown, language_tag, parse_date, plausible
 from bridge.sources.html import (
     absolute_url,
     absolutise,
@@ -124,14 +124,17 @@ class _Reader:
         told = read_tags(tag for tag in _list(item, "tags") if isinstance(tag, str))
         self.problems.extend(Problem(where, complaint) for complaint in told.complaints)
         images = tuple(self._images(item, link))
+        published = self._date(where, item, "date_published")
         return Entry(
             guid=_guid(item),
             link=link,
             title=one_line(_field(item, "title")),
             html=html,
             summary=one_line(_field(item, "summary"), 2000),
-            published_at=self._date(where, item, "date_published"),
-            updated_at=self._date(where, item, "date_modified"),
+            published_at=plausible(published, self.now),
+            updated_at=plausible(self._date(where, item, "date_modified"), self.now),
+            in_doubt=told.in_doubt,
+            no_date=bool(_field(item, "date_published").strip()) and is_unknown(published, self.now),
             language=language_tag(_field(item, "language")) or self.language,
             tags=told.tags,
             images=images,
@@ -170,7 +173,7 @@ class _Reader:
 
     def _date(self, where: str, item: Item, name: str) -> datetime | None:
         text = _field(item, name)
-        moment = plausible(parse_date(text), self.now) if text else None
+        moment = parse_date(text) if text else None
         if text and moment is None:
             self.problems.append(
                 Problem(where, f"{name} “{one_line(text, 40)}” is no date (want 2026-05-01T10:00:00Z).")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from pathlib import PurePosixPath
 from posixpath import normpath
 from urllib.parse import unquote
@@ -11,9 +11,12 @@ from urllib.parse import unquote
 from bridge.addresses import same_site, take_apart
 from bridge.errors import SourceError
 from bridge.model import Entry, Image, Problem
-from bridge.sources import frontmatter, intent, permalink
+from bridge.sources import fences, frontmatter, intent, permalink
+from bridge.sources.around import NOTHING_AROUND, Around
+from bridge.sources.comments import without_comments
 from bridge.sources.controls import Told, read_fields, read_tags
-from bridge.sources.fields import language_tag, plausible
+from bridge.sources.fields import language_tag, plausible, release
+from bridge.sources.filenames import Name, name_of
 from bridge.sources.frontmatter import Fields
 from bridge.sources.generator import UNTOLD, Dialect
 from bridge.sources.html import (
@@ -29,7 +32,16 @@ from bridge.sources.render import render
 
 MAX_MARKDOWN = 1_000_000
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif", ".heic", ".heif", ".svg"})
-_PUBLISHED = ("date", "published", "pubdate", "publishdate", "publish_date", "published_at", "created")
+_PUBLISHED = (
+    "date",
+    "published",
+    "pubdate",
+    "publishdate",
+    "publish_date",
+    "published_at",
+    "created",
+    "publish",
+)
 _RELEASE = ("publishdate", "publish_date")
 _UPDATED = ("updated", "lastmod", "modified", "last_modified_at", "updated_at", "moddate", "updateddate")
 _EXPIRES = ("expirydate", "expires", "unpublishdate")
@@ -50,12 +62,6 @@ _MARKED = re.compile(
 _HEADING_END = re.compile(r"[ \t]#*[ \t]*(?:\{[^{}]{0,200}\})?[ \t]*$")
 _INTRASITE = re.compile(r"(?:\{|%7B|\|)(static|attach|filename|author|category|index|tag)(?:\}|%7D|\|)")
 _MORE = re.compile(r"<!--\s{0,5}(?:more|excerpt|truncate)\s{0,5}-->", re.IGNORECASE)
-# Suffixes that mark a translation (`post.fr.md`); a list, because `notes.js.md` is no language.
-_LANGUAGES = re.compile(
-    r"ar|bg|bn|ca|cs|cy|da|de|el|en|eo|es|et|eu|fa|fi|fr|ga|gl|he|hi|hr|hu|id|is|it|ja|ka|kn|ko|lt|lv|mk|ml|mr"
-    r"|ms|nb|nl|nn|no|pl|pt|ro|ru|sk|sl|sq|sr|sv|sw|ta|te|th|tr|uk|ur|vi|zh|pt-(?:br|pt)|zh-(?:cn|tw|hans|hant)"
-    r"|en-(?:us|gb)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +76,6 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
-    """What a file's path says; `key` names the piece of writing, be it `post.md` or `post/index.md`."""
-
-    path: str
-    key: str
-    stem: str
-    slug: str
-    date: date | None
-    language: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Rendered:
     """What became of one file: an entry, or none where it is a draft; and the pictures it looked for."""
 
@@ -91,41 +85,49 @@ class Rendered:
     pictures: frozenset[str] = frozenset()
 
 
-def name_of(path: str) -> Name:
-    """Read a file's path relative to its folder.
-
-    The key is the path without extension, without `/index` of a page bundle, so that turning `post.md` into
-    `post/index.md` keeps the identity; a translation (`post.fr.md`) keeps its suffix.
-    """
-    file = PurePosixPath(path)
-    stem, _, suffix = file.stem.rpartition(".")
-    language = language_tag(suffix) if stem and _LANGUAGES.fullmatch(suffix.lower()) else None
-    base = stem if language else file.stem
-    if base.lower() == "index" and file.parent.name:
-        key, base = str(file.parent), file.parent.name
-    else:
-        key = str(file.parent / base)
-    slug, date = permalink.dated_name(base)
-    return Name(path, f"{key}.{suffix}" if language else key, base, slug, date, language)
-
-
-def read_post(text: str, path: str, rules: Rules, pictures: frozenset[str], now: datetime) -> Rendered:
+def read_post(
+    text: str,
+    path: str,
+    rules: Rules,
+    pictures: frozenset[str],
+    now: datetime,
+    around: Around = NOTHING_AROUND,
+) -> Rendered:
     """Turn a file's text into an entry; `pictures` are the folder's picture files, by relative path.
 
-    Raises `SourceError` when the front matter or the Markdown cannot be read.
+    Raises `SourceError` when front matter or Markdown cannot be read, or what they say about publishing.
     """
+    if not text.strip("\ufeff\u200b \t\r\n\u00a0"):
+        raise SourceError(f"{path}: is empty, and waits until something is in it.")
     dialect = rules.dialect.of_file(frontmatter.with_plain_ends(text))
     plain = dialect.generator == "pelican" and dialect.is_told
-    found, body, _ = frontmatter.split(text, path, meta=dialect.reads_meta, plain=plain)
-    fields = {**dict(dialect.defaults), **found}
-    if intent.is_draft(fields):
+    other = fences.split_other(text, path)
+    found, body, line = other or frontmatter.split(text, path, meta=dialect.reads_meta, plain=plain)
+    defaults = dict(dialect.defaults)
+    if other is None and intent.is_draft(found if dialect.has_made_defaults else {**defaults, **found}):
         return Rendered(None)
+    fields = {**defaults, **around.inherited, **around.meta, **found}
+    _keep_back(fields, path)
+    fences.refuse_headers(body, path, line)
+    body = without_comments(body, path, line)
     if len(body) > MAX_MARKDOWN:
         raise SourceError(
             f"{path}: the text is longer than a million characters. Split it into several files."
         )
     told = replace(rules, dialect=dialect)
     return _PostReader(fields, name_of(path), told, pictures, now).read(strip_controls(body))
+
+
+def _keep_back(fields: Fields, path: str) -> None:
+    """Raise `SourceError` where anything about publishing is other than a plain yes."""
+    why = intent.why_kept_back(fields)
+    if why is None and intent.is_draft(fields):
+        why = "what is said of it keeps it back"
+    if why:
+        raise SourceError(f"{path}: {why}. {_STAYS}")
+
+
+_STAYS = "A post that is already public stays as it is until you write “fediverse: false”."
 
 
 class _PostReader:
@@ -147,10 +149,11 @@ class _PostReader:
     def read(self, body: str) -> Rendered:
         """Return the finished entry."""
         title, body = self._title(body)
-        published = self._date(*_PUBLISHED) or self._date_of_name()
-        release = self._date(*_RELEASE)
-        if release and release > self.now:
-            published = release
+        published = self._release(*_PUBLISHED) or self._date_of_name()
+        appears = self._release(*_RELEASE)
+        if appears and appears > self.now:
+            published = appears
+        expires = self._release(*_EXPIRES)
         if published is None and intent.is_page({**self._extra, **self.fields}, self.name.slug):
             return Rendered(None)
         language = self._text("language", "lang", "locale")
@@ -159,6 +162,7 @@ class _PostReader:
         before, after = self._parts(body)
         base = link or self.rules.site_url
         told = self._told()
+        self._need_words(title, body, told)
         entry = Entry(
             guid=self.name.key,
             link=link,
@@ -172,8 +176,17 @@ class _PostReader:
             images=tuple(self._image(base)),
             controls=told.controls,
             about=self._about(),
+            in_doubt=told.in_doubt,
         )
-        return Rendered(entry, tuple(self.problems), self._date(*_EXPIRES), frozenset(self._looked_for))
+        return Rendered(entry, tuple(self.problems), expires, frozenset(self._looked_for))
+
+    def _need_words(self, title: str, body: str, told: Told) -> None:
+        """Refuse a file in which nothing is yet but what its name says."""
+        is_told = (
+            self._text("title", "name") or told.controls.text or any(name in self.fields for name in _IMAGE)
+        )
+        if not body.strip() and not is_told and title == self._name_as_title():
+            raise SourceError(f"{self.name.path}: has neither a title nor words yet, and waits for them.")
 
     def _render(self, markdown: str) -> str:
         return render(markdown, self.name.path, self.rules.dialect)
@@ -191,8 +204,11 @@ class _PostReader:
                 return heading or given, body.lstrip()[match.end() :]
         if given:
             return given, body
+        return self._name_as_title(), body
+
+    def _name_as_title(self) -> str:
         words = one_line(self.name.slug.replace("-", " ").replace("_", " "))
-        return words[:1].upper() + words[1:], body
+        return words[:1].upper() + words[1:]
 
     def _plain(self, text: str) -> str:
         """Return a field's text without the markup that themes let people write there."""
@@ -214,8 +230,25 @@ class _PostReader:
             )
         return None
 
+    def _release(self, *names: str) -> datetime | None:
+        """Return when it appears or expires, however far ahead. Raises `SourceError` for what is no date."""
+        found: datetime | None = None
+        for name in names:
+            value = self.fields.get(name, self._extra.get(name))
+            if value in (None, "", "null", "~") or intent.is_flag({name: value}, name):
+                continue
+            moment = frontmatter.moment(value, self.rules.zone)
+            if moment is None:
+                shown = one_line(str(value), 40)
+                raise SourceError(
+                    f"{self.name.path}: {name} “{shown}” is no known date. Write it as 2026-05-01 or "
+                    f"2026-05-01T10:00:00+02:00; until then it is kept back. {_STAYS}"
+                )
+            found = found or release(moment)
+        return found
+
     def _date_of_name(self) -> datetime | None:
-        return plausible(frontmatter.moment(self.name.date, self.rules.zone), self.now)
+        return release(frontmatter.moment(self.name.date, self.rules.zone))
 
     def _complain(self, what: str) -> None:
         self.problems.append(Problem(self.name.path, what))
