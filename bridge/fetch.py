@@ -56,13 +56,15 @@ class NotThere:
 
     `absent` is the URL at which its own server says so (404, or for ever: `gone`, 410), `None` where we only
     conclude it from an answer. `unclear`: that answer may be a passing trouble of theirs (an error page, half
-    a document), or came from another server than the URL's.
+    a document), or came from another server than the URL's. `owner`: the key is there, its owner says so, and
+    is of no kind that we take.
     """
 
     why: str
     gone: bool = False
     absent: str | None = None
     unclear: bool = False
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +261,8 @@ class Fetcher:
             outcome = await self._get(url, PLAIN_ACCEPT)
         now = self._services.now()
         if isinstance(outcome, Unreachable):
+            if outcome.fault in (Fault.RULE, Fault.SIZE):  # it would be the same tomorrow
+                return NotThere(f"{url}: {outcome.why}", unclear=outcome.fault is Fault.SIZE)
             theirs = outcome.fault is not Fault.SHORTAGE
             return NotNow(f"{url}: {outcome.why}", now + _MINUTE, asked=theirs)
         if outcome.status in (404, 410):
@@ -296,10 +300,10 @@ def _is_bare(outcome: Answered) -> bool:
 
 
 def _absent(url: str, outcome: Answered) -> NotThere:
-    """Say what a 404 or 410 proves: only its own server can say that there is nothing at a URL."""
+    """Say what a 404 or 410 proves: only a URL itself, asked without a redirect."""
     why = f"{url} answered {outcome.status}"
-    if outcome.strayed:
-        return NotThere(f"{why} by way of another server", unclear=True)
+    if outcome.hops:  # the page of a login, say: that it is missing says nothing of whoever was asked for
+        return NotThere(f"{why} by way of {outcome.url}", unclear=True)
     return NotThere(why, gone=outcome.status == 410, absent=url.partition("#")[0])
 
 
@@ -331,6 +335,6 @@ def _owner_of(
     try:
         pem = to_spki_pem(load_public_key(theirs[key_id].pem))
     except BadKey as error:
-        return NotThere(f"The key {key_id} is none that is taken here: {error}")
+        return NotThere(f"The key {key_id} is none that is taken here: {error}", owner=owner)
     # Only the key asked for: what else the document lists has not said itself that it belongs there.
     return FoundActor(actor, (replace(theirs[key_id], pem=pem),))

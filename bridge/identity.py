@@ -292,14 +292,17 @@ def _where(config: Config, found: Mapping[Path, Found]) -> str:
 
 
 def _add_missing_keys(tx: Tx, owners: list[str], generators: Generators, *, now: datetime) -> None:
-    stored = identity.private_keys(tx)
+    stored, anew = identity.private_keys(tx), []
     for owner in owners:
         missing = [algorithm for algorithm in generators if (owner, algorithm) not in stored]
         for algorithm in missing:
             identity.add_key(tx, owner, algorithm, generators[algorithm](), now=now)
         if missing and owner != identity.INSTANCE:
-            log.warning(
-                "New keys were made for %s. If it had followers, stop now: this is not the data folder they "
-                "know (is its disk mounted?), and with other keys nothing reaches them.",
-                identity.handles(tx).get(owner, owner),
-            )
+            anew.append(identity.handles(tx).get(owner, owner))
+    if anew:
+        log.warning(
+            "New keys were made for %s. If %s had followers, stop now: this is not the data folder they "
+            "know (is its disk mounted?), and with other keys nothing reaches them.",
+            ", ".join(anew),
+            "it" if len(anew) == 1 else "any of them",
+        )

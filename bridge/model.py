@@ -360,6 +360,7 @@ class Fault(StrEnum):
     HOST = "host"  # no connection: whatever were asked for there, it would be the same
     INBOX = "inbox"  # the host was reached, and what was asked for there did not answer
     RULE = "rule"  # an address that our own rules refuse
+    SIZE = "size"  # the host answered with more than we take
     OURS = "ours"  # something in us that goes wrong with this one, and may always
     SHORTAGE = "shortage"  # something that we lack now, for whoever is asked
 

@@ -67,6 +67,10 @@ class UnusableAnswer(Exception):
     """An answer that came, and that we do not take: too large, packed oddly, redirecting astray."""
 
 
+class TooLarge(UnusableAnswer):
+    """More than we asked for."""
+
+
 # What aiohttp, the sockets below it and our own rules raise when the far side is at fault.
 _FAILURES = (
     BadUrl,
@@ -400,7 +404,7 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     async for piece in _unpack(response):
         body += piece
         if len(body) > limit:
-            raise UnusableAnswer(f"body larger than {_human_size(limit)}")
+            raise TooLarge(f"body larger than {_human_size(limit)}")
     return bytes(body)
 
 
@@ -452,6 +456,8 @@ def _fault(error: BaseException) -> Fault:
     match error:
         case BadUrl():
             return Fault.RULE
+        case TooLarge():
+            return Fault.SIZE
         case aiohttp.ClientConnectorError():
             return Fault.OURS if isinstance(error.os_error, RefusedAddress) else Fault.HOST
         case RefusedAddress():

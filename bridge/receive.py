@@ -25,11 +25,10 @@ from bridge.store.remote import CachedKey, Errand
 
 log = logging.getLogger(__name__)
 
-LOOK_SLOTS = (
-    20  # with `inbox.OTHER_SLOTS` no more than `fetch.FAILURES_IN_ALL`: what is under way counts there
-)
+LOOK_SLOTS = 20  # with `inbox.OTHER_SLOTS` no more than `fetch.FAILURES_IN_ALL`, which counts them
 KEY_REFETCH = timedelta(minutes=10)  # a bad signature makes us look for a new key at most this often
 MISSING_KEY, GONE_KEY = timedelta(minutes=10), timedelta(hours=24)
+STRANGERS_KEY = timedelta(minutes=1)  # anyone may name a key before its owner exists
 ACTOR_FRESH = timedelta(days=1)
 PATIENCE = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 360, 720, 720, 720))
 MISSES_UNTIL_GONE, MISS_PAUSE = 3, timedelta(hours=24)
@@ -202,7 +201,7 @@ class Receiver:
                 return self._without_key(received, NotThere(cached.error or "no key"), is_known=True)
             return self._check(received, RemoteKey(cached.id, cached.actor_id or "", cached.pem))
         fetched = await self._fetcher.key(received.key_id, first=received.is_first)
-        await asyncio.to_thread(self._remember, received.key_id, fetched)
+        await asyncio.to_thread(self._remember, received, fetched)
         if isinstance(fetched, NotNow):
             return Later(received, fetched.why, fetched.retry_at, fetched.asked)
         if isinstance(fetched, NotThere):
@@ -231,26 +230,28 @@ class Receiver:
         with self._services.store.read() as tx:
             return remote.key(tx, key_id)
 
-    def _remember(self, key_id: str, fetched: FoundActor | NotThere | NotNow) -> None:
+    def _remember(self, received: Received, fetched: FoundActor | NotThere | NotNow) -> None:
         now = self._services.now()
         with self._services.store.write() as tx:
             if isinstance(fetched, FoundActor):
                 for key in fetched.keys:
                     remote.save_key(tx, key, now=now, fresh_for=KEY_REFETCH)
             elif isinstance(fetched, NotThere):
-                self._remember_missing(tx, key_id, fetched, now=now)
+                self._remember_missing(tx, received, fetched, now=now)
 
-    def _remember_missing(self, tx: Tx, key_id: str, missing: NotThere, *, now: datetime) -> None:
+    def _remember_missing(self, tx: Tx, received: Received, missing: NotThere, *, now: datetime) -> None:
         """Ask no more for a while; a key that we hold is only given up for good reason.
 
         Good reasons are a 410, and a document that we could read and that does not bear the key out.
         """
-        pause = GONE_KEY if missing.gone else MISSING_KEY
+        key_id, pause = received.key_id, GONE_KEY if missing.gone else MISSING_KEY
+        if missing.owner is None and not remote.knows(tx, received.actor_id):
+            pause = STRANGERS_KEY
         doubtful = missing.unclear or (missing.absent is not None and not missing.gone)
         if doubtful and remote.keep_key(tx, key_id, now=now, pause=pause):
             return
         remote.save_missing_key(
-            tx, key_id, None, missing.why, now=now, pause=pause, final=not missing.unclear
+            tx, key_id, missing.owner, missing.why, now=now, pause=pause, final=not missing.unclear
         )
 
     # ── settling ──

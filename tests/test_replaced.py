@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from lab import Lab
+from lab import BAKERY, BASE_URL, Lab
 from processes import environment
 
 from bridge.cli.inspect import _gather
@@ -47,6 +47,15 @@ def test_new_keys_are_said_loudly_and_only_when_they_are_new(
     caplog.clear()
     make_services()
     assert "New keys" not in caplog.text
+
+
+def test_new_keys_of_many_sites_are_said_in_one_sentence(make_services, caplog) -> None:
+    feed = '[[sites.cafe.sources]]\nfeed = "https://cafe.example/feed"\n'
+    make_services(base_url=BASE_URL, handle="@cafe@localhost:8000", sources=feed + BAKERY).close()
+    (said,) = [line for line in caplog.messages if "New keys" in line]
+    assert said.startswith(
+        "New keys were made for @cafe@localhost:8000, @bakery@localhost:8000. If any of them"
+    )
 
 
 def test_a_content_folder_that_is_missing_is_the_trouble_of_its_source_alone(make_services, clock) -> None:

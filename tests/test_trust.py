@@ -83,6 +83,20 @@ def test_whose_document_calls_itself_something_that_is_gone_is_not_gone(lab: Lab
     assert left(lab) == (1, 2)
 
 
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_redirect_within_their_server_makes_nobody_gone(lab: Lab, status: int) -> None:
+    """A server that shuts itself off sends everyone to its login, which may be missing."""
+    alice = settled(lab, lab.peer().person())
+    alice.peer.person("login").status = status
+    alice.peer.redirects["/users/alice"] = f"{alice.peer.url}/users/login"
+    for _ in range(5):
+        forge(lab, alice, alice.key_id)
+        forge(lab, alice, f"{alice.id}#other-key")
+        lab.wait(hours=25)
+        lab.work()
+    assert left(lab) == (1, 2)
+
+
 def test_a_page_instead_of_an_actor_makes_nobody_gone(lab: Lab) -> None:
     alice = settled(lab, lab.peer().person())
     alice.peer.document_type = "text/html"
@@ -258,8 +272,9 @@ def test_a_sender_without_a_key_is_told_that_the_signature_is_bad(lab: Lab) -> N
     alice.status = 404
     alice.send(alice.follow(CAFE), INBOX)
     lab.work()
-    lab.wait(seconds=1)
     assert alice.send(alice.follow(CAFE), INBOX) == 401
+    lab.wait(seconds=1)
+    assert alice.send(alice.follow(CAFE), INBOX) == 503  # signed after we looked: they may exist by now
 
 
 def test_epicyon_is_asked_again_for_one_type_alone(lab: Lab) -> None:

@@ -23,7 +23,8 @@ DUE = _actors.due_at
 class CachedKey:
     """What we know of a key id: a key, or that there was none (`pem` is `None`) until `retry_at`.
 
-    `final`: that there is none is their server's word, and no passing trouble on the way.
+    `final`: that there is none is their server's word, and no passing trouble on the way. With an actor all
+    the same, it is theirs, and of no kind that we take.
     """
 
     id: str
@@ -164,7 +165,7 @@ def knows(tx: Tx, actor_id: str) -> bool:
         select(_actors.id)
         .where(_actors.id == actor_id)
         .union_all(
-            select(_keys.id).where(_keys.actor_id == actor_id),
+            select(_keys.id).where(_keys.actor_id == actor_id, _keys.pem.is_not(None)),
             select(schema.followers.c.actor_id).where(schema.followers.c.actor_id == actor_id),
             select(schema.interactions.c.actor_id).where(schema.interactions.c.actor_id == actor_id),
         )

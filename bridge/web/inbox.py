@@ -6,6 +6,7 @@ makes senders retry for days, so it is only for signatures that are really bad.
 
 import hashlib
 import logging
+import math
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -15,10 +16,10 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from bridge.activitypub.keys import load_public_key
 from bridge.activitypub.parse import Activity, binding_error, parse_activity
-from bridge.activitypub.signatures import Claim, SignedRequest, check, parse, verify
-from bridge.addresses import host_of, same_origin
+from bridge.activitypub.signatures import Claim, SignedRequest, check, parse, signed_at, verify
+from bridge.addresses import check_url, host_of, same_origin
 from bridge.effects import COUNTS_AGAIN, EFFECTS
-from bridge.errors import BadKey, SignatureError
+from bridge.errors import BadKey, BadUrl, SignatureError
 from bridge.incoming import seen_keys
 from bridge.model import RemoteKey
 from bridge.services import Services
@@ -75,6 +76,7 @@ def _receive(services: Services, door: Door) -> Response:
     signed = _signed_request(body)
     claim = parse(signed)
     check(signed, claim, base_urls=[services.config.base_url], now=services.now())
+    _refuse_unopened(services, claim.key_id)
     return _judge(services, signed, claim, parse_activity(body), door.party_of(address, claim.key_id))
 
 
@@ -89,16 +91,31 @@ def _judge(
         if _needs_nothing(tx, activity):
             return _accepted()
         cached = remote.key(tx, claim.key_id)
-    if cached is not None and _is_out_of_reach(cached, now=services.now()):
-        return error(503, f"The key {claim.key_id} cannot be had now: {cached.error}", retry_after=600)
     # A FeatureRequest names no actor (FEP-7aa9): it comes from whoever the key belongs to.
     actor = activity.actor or (cached.actor_id if cached else None)
     wrong = binding_error(activity, actor or claim.key_id)
     if wrong:
         raise SignatureError(wrong)
-    verified = _verify(services, signed, claim, actor, cached)
-    arrival = _arrival(signed, claim, activity, actor or NOT_NAMED, verified=verified)
-    return _store_known(services, arrival) if verified else _store_strange(services, arrival, party)
+    flaw = _flaw(services, signed, claim, actor, cached)
+    arrival = _arrival(signed, claim, activity, actor or NOT_NAMED, verified=flaw is None)
+    if flaw is None:
+        return _store_known(services, arrival)
+    if cached is None or cached.retry_at <= services.now():
+        return _store_strange(services, arrival, party)  # the worker looks for the key, or for a newer one
+    if _is_final(cached, actor, signed_at(signed, claim)):
+        raise SignatureError(flaw)
+    wait = math.ceil((cached.retry_at - services.now()).total_seconds())
+    return error(503, f"{flaw} Please come again: we shall look for a newer key.", retry_after=wait)
+
+
+def _refuse_unopened(services: Services, key_id: str) -> None:
+    """Refuse a key that nobody will ever fetch: one at an address that we do not open, or at our own."""
+    try:
+        url = check_url(key_id, reach=services.reach)
+    except BadUrl as why:
+        raise SignatureError(f"The key cannot be fetched: {why}") from None
+    if host_of(url) == host_of(services.config.base_url):
+        raise SignatureError(f"The key {key_id} is on this server, whose accounts send it nothing.")
 
 
 def _needs_nothing(tx: Tx, activity: Activity) -> bool:
@@ -117,33 +134,41 @@ def _needs_nothing(tx: Tx, activity: Activity) -> bool:
     return came_before and not inbox.awaits(tx, activity.actor, "Undo")
 
 
-def _is_out_of_reach(cached: remote.CachedKey, *, now: datetime) -> bool:
-    """Say whether a key that may exist could not be fetched a moment ago: the sender should come again."""
-    return cached.pem is None and not cached.final and cached.retry_at > now
+def _is_final(cached: remote.CachedKey, actor: str | None, signed: datetime | None) -> bool:
+    """Say whether another look would find no other key; `cached` was looked for lately.
+
+    Whatever was looked for before a request was signed may be another key by then: anyone can make us look
+    with garbage, and what comes next must not suffer for it.
+    """
+    if (cached.pem is None) == (cached.actor_id == actor):  # another's key, or of a kind we do not take
+        return True
+    return cached.final and signed is not None and signed <= cached.fetched_at
 
 
-def _verify(
+def _flaw(
     services: Services,
     signed: SignedRequest,
     claim: Claim,
     actor: str | None,
     cached: remote.CachedKey | None,
-) -> bool:
-    """Say whether the key we hold proves it; `False` leaves it to the worker, which may fetch the key."""
+) -> str | None:
+    """Say why the key we hold does not prove it; `None` when it does.
+
+    Raises `SignatureError` for one of a kind that we do not take, which was looked for lately.
+    """
     if cached is None:
-        return False
-    looked_lately = cached.retry_at > services.now()
+        return "Its key is not known here."
     if cached.pem is None:
-        if looked_lately:
-            raise SignatureError(f"The key {claim.key_id} cannot be had: {cached.error}")
-        return False
+        return f"The key {claim.key_id} cannot be had: {cached.error}"
     try:
         _verify_with(services, signed, claim, actor, RemoteKey(cached.id, cached.actor_id or "", cached.pem))
-    except (SignatureError, BadKey) as flaw:
-        if looked_lately:
-            raise SignatureError(str(flaw)) from flaw
-        return False  # they may have a new key: the worker looks, at most every ten minutes
-    return True
+    except BadKey as flaw:
+        if cached.retry_at > services.now():
+            raise SignatureError(str(flaw)) from None
+        return str(flaw)
+    except SignatureError as flaw:
+        return str(flaw)
+    return None
 
 
 def _verify_with(
