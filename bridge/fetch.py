@@ -46,6 +46,7 @@ FAILURES_OF_PROVEN = (
     30  # a minute from a host that answered lately: made-up keys must not shut its people out
 )
 PROVEN_FOR = timedelta(days=1)
+NEW_PER_HOST, NEW_IN_ALL = 60, 600  # a minute, of what was never tried before
 _MINUTE = timedelta(minutes=1)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -98,14 +99,20 @@ class Budget:
         self._failures: dict[str, deque[datetime]] = defaultdict(deque)
         self._all: deque[datetime] = deque()
         self._firsts: deque[datetime] = deque()
+        self._new: dict[str, deque[datetime]] = defaultdict(deque)
+        self._all_new: deque[datetime] = deque()
         self._answered: dict[str, datetime] = {}
 
-    def take(self, host: str, now: datetime, *, first: bool = False) -> bool:
+    def take(self, host: str, now: datetime, *, first: bool = False, new: bool = False) -> bool:
         """Say whether another fetch from this host may be tried, and count it if so.
 
         `first`: for someone from whom nothing unproven came lately. What others had tried in vain is not
-        held against them.
+        held against them. `new`: for what was never tried before, which has an allowance of its own.
         """
+        untried = _recent(self._new[host], now), _recent(self._all_new, now)
+        if new and untried[0] < NEW_PER_HOST and untried[1] < NEW_IN_ALL:
+            self.in_vain(host, now)
+            return True
         failed, everywhere = _recent(self._failures[host], now), self._firsts if first else self._all
         most, most_in_all = (
             (FIRSTS_PER_HOST, FIRSTS_IN_ALL) if first else (FAILURES_PER_HOST, FAILURES_IN_ALL)
@@ -119,6 +126,11 @@ class Budget:
         self._forget_quiet_hosts(now)
         return True
 
+    def in_vain(self, host: str, now: datetime) -> None:
+        """Count a fetch of something untried, though it was answered: what was looked for was not in it."""
+        self._new[host].append(now)
+        self._all_new.append(now)
+
     def give_back(self, host: str, then: datetime) -> None:
         """Count a fetch no longer: it succeeded."""
         self._answered[host] = then
@@ -126,15 +138,17 @@ class Budget:
 
     def uncount(self, host: str, then: datetime) -> None:
         """Count a fetch no longer: it never came to be, for want of something of ours."""
-        for moments in (self._failures[host], self._all, self._firsts):
+        for moments in (self._new[host], self._all_new, self._failures[host], self._all, self._firsts):
             with suppress(ValueError):  # it took so long that it was forgotten meanwhile
                 moments.remove(then)
 
     def _forget_quiet_hosts(self, now: datetime) -> None:
         if len(self._failures) > 1000:  # hosts are named by strangers: forget those that are quiet
             self._answered = {h: t for h, t in self._answered.items() if now - t < PROVEN_FOR}
-            for quiet in [name for name, failed in self._failures.items() if not _recent(failed, now)]:
-                del self._failures[quiet]
+        for counted in (self._failures, self._new):
+            if len(counted) > 1000:
+                for quiet in [name for name, failed in counted.items() if not _recent(failed, now)]:
+                    del counted[quiet]
 
 
 def _recent(moments: deque[datetime], now: datetime) -> int:
@@ -169,13 +183,23 @@ class Fetcher:
             return NotThere(str(error))
         return FoundActor(actor, tuple(key for key in parse_keys(found) if _stands_in(actor.id, key.id)))
 
-    async def key(self, key_id: str, *, first: bool = False) -> FoundActor | NotThere | NotNow:
-        """Fetch the actor who owns a key; it is the result's only key, or it is `NotThere`.
+    async def key(
+        self, key_id: str, *, first: bool = False, new: bool = False
+    ) -> FoundActor | NotThere | NotNow:
+        """Fetch the actor who owns a key; it is the result's only key, or it is `NotThere`."""
+        found = await self._key(key_id, first=first, new=new)
+        if isinstance(found, NotThere) and found.absent is None:
+            with suppress(BadUrl):
+                self._budget.in_vain(host_of(key_id), self._services.now())
+        return found
+
+    async def _key(self, key_id: str, *, first: bool, new: bool) -> FoundActor | NotThere | NotNow:
+        """Find a key.
 
         A key id may lead to the actor, to a stub of it (GoToSocial), or to a document of the key alone:
         in the end it is the actor's own document that has to list the key.
         """
-        found = await self.document(key_id, first=first)
+        found = await self.document(key_id, first=first, new=new)
         if isinstance(found, NotThere | NotNow):
             return found
         owner = next((key.actor_id for key in parse_keys(found) if key.id == key_id), None)
@@ -184,7 +208,9 @@ class Fetcher:
         if not same_origin(owner, key_id):
             return NotThere(f"The key {key_id} says it belongs to {owner}, on another server.")
         # Mostly the key's URL is the actor's, with a fragment: then we have the actor already.
-        whole = found if owner == key_id.partition("#")[0] else await self.document(owner, first=first)
+        whole = (
+            found if owner == key_id.partition("#")[0] else await self.document(owner, first=first, new=new)
+        )
         if isinstance(whole, NotThere | NotNow):
             return whole
         return _owner_of(key_id, owner, whole, (*parse_keys(found), *parse_keys(whole)))
@@ -210,25 +236,27 @@ class Fetcher:
             return NotThere(str(error))
         return await self.actor(actor_id) if actor_id else NotThere(f"{host} names no actor for {handle}")
 
-    async def document(self, url: str, *, first: bool = False) -> Mapping[str, Any] | NotThere | NotNow:
+    async def document(
+        self, url: str, *, first: bool = False, new: bool = False
+    ) -> Mapping[str, Any] | NotThere | NotNow:
         """Fetch the document a URL stands for; its `id` is where it was found."""
         url = url.partition("#")[0]
         if url not in self._under_way:
-            task = asyncio.ensure_future(self._document(url, first=first))
+            task = asyncio.ensure_future(self._document(url, first=first, new=new))
             self._under_way[url] = task
             task.add_done_callback(lambda _: self._under_way.pop(url, None))
         return await asyncio.shield(self._under_way[url])
 
-    async def _document(self, url: str, *, first: bool) -> Mapping[str, Any] | NotThere | NotNow:
+    async def _document(self, url: str, *, first: bool, new: bool) -> Mapping[str, Any] | NotThere | NotNow:
         try:
             host = host_of(url)
         except BadUrl as error:
             return NotThere(str(error))
         async with self._turns.setdefault(host, asyncio.Semaphore(PER_HOST)):
             now = self._services.now()
-            if not self._budget.take(host, now, first=first):
+            if not self._budget.take(host, now, first=first, new=new):
                 why = f"too many failed fetches from {host} lately"
-                return NotNow(why, now + _MINUTE * (0.5 + random.random()), asked=False)  # noqa: S311  spread
+                return NotNow(why, now + _MINUTE * (0.5 + random.random() / 2), asked=False)  # noqa: S311  spread
             with shared_by(Share.FIRSTS if first else Share.STRANGERS):
                 found = await self._fetch_confirmed(url)
             if not isinstance(found, NotThere | NotNow):

@@ -200,7 +200,7 @@ class Receiver:
             if cached.pem is None:
                 return self._without_key(received, NotThere(cached.error or "no key"), is_known=True)
             return self._check(received, RemoteKey(cached.id, cached.actor_id or "", cached.pem))
-        fetched = await self._fetcher.key(received.key_id, first=received.is_first)
+        fetched = await self._fetcher.key(received.key_id, first=received.is_first, new=received.is_new)
         await asyncio.to_thread(self._remember, received, fetched)
         if isinstance(fetched, NotNow):
             return Later(received, fetched.why, fetched.retry_at, fetched.asked)

@@ -58,7 +58,7 @@ def test_the_smallest_config_gets_the_documented_defaults(folder):
     assert config.base_url == "https://cafe.example"
     assert config.data == folder / "data"
     assert config.database == f"sqlite:///{folder}/data/fedibridge.db"
-    assert (config.server.host, config.server.port, config.server.trusted_proxies) == ("0.0.0.0", 8000, ())
+    assert (config.server.host, config.server.port, config.server.trusted_proxies) == ("0.0.0.0", 8000, None)
     assert config.polling.min_interval == timedelta(minutes=15)
     assert config.polling.max_interval == timedelta(hours=12)
     assert config.polling.folder_interval == timedelta(seconds=3)

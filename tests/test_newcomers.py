@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
+from fake_peer import FakePeer, Person
 from http_signing import rsa_key
 from lab import CAFE, INBOX, Lab
 
-from bridge.fetch import LIMIT
+from bridge.fetch import LIMIT, NEW_PER_HOST
 
 GARBAGE = rsa_key(3)
 
@@ -104,3 +105,50 @@ def test_a_document_that_is_too_large_is_refused_and_not_tried_again(lab: Lab) -
     alice.send(alice.follow(CAFE), INBOX)
     lab.work()
     assert [state for _, state, _ in lab.arrivals()] == ["refused"]
+
+
+# ── made-up keys of one domain, where everyone looks the same ─────────────────────────────────────
+
+
+def pour(lab: Lab, peer: FakePeer, numbers: range) -> None:
+    for number in numbers:
+        stranger = Person(peer, f"no{number}", GARBAGE)
+        assert stranger.send(stranger.follow(CAFE), INBOX) == 202
+
+
+@pytest.mark.parametrize("worked_off", [False, True])
+@pytest.mark.parametrize("known", [False, True])
+def test_made_up_keys_of_a_domain_keep_none_of_its_newcomers_out(
+    lab: Lab, known: bool, worked_off: bool
+) -> None:
+    peer = lab.peer()
+    if known:
+        lab.follow(peer.person("old", rsa_key(2)))
+    pour(lab, peer, range(410))
+    if worked_off:
+        lab.receive()
+    alice = peer.person()
+    assert alice.send(alice.follow(CAFE), INBOX) == 202
+    lab.receive()
+    lab.wait(seconds=61)
+    lab.receive()
+    assert alice.id in lab.follower_ids()
+
+
+def test_forty_made_up_keys_a_minute_keep_nobody_out(lab: Lab) -> None:
+    peer = lab.peer()
+    for minute in range(12):
+        pour(lab, peer, range(40 * minute, 40 * minute + 40))
+        lab.receive()
+        lab.wait(minutes=1)
+    alice = peer.person()
+    lab.follow(alice)
+    assert alice.id in lab.follower_ids()
+
+
+def test_keys_that_are_not_in_the_document_count_as_failures(lab: Lab) -> None:
+    alice = lab.peer().person()
+    for number in range(150):
+        alice.send(alice.follow(CAFE), INBOX, key=GARBAGE, key_id=f"{alice.id}?q={number}#k")
+    lab.receive()
+    assert len(alice.peer.gets) <= 2 * NEW_PER_HOST + 40

@@ -52,6 +52,22 @@ def test_without_trusted_proxies_no_header_counts() -> None:
     assert _seen("172.17.0.1", "9.9.9.9", trusted=()) == "172.17.0.1"
 
 
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        ("172.18.0.1", "9.9.9.9", "9.9.9.9"),
+        ("127.0.0.1", "6.6.6.6, 9.9.9.9", "9.9.9.9"),
+        ("::1", "2001:4860::1", "2001:4860::1"),
+        ("10.0.0.1", "9.9.9.9, 10.0.0.2", "10.0.0.2"),  # the last hop only
+        ("10.0.0.1", "garbage", "10.0.0.1"),
+        ("10.0.0.1", None, "10.0.0.1"),
+        ("8.8.8.8", "9.9.9.9", "8.8.8.8"),
+    ],
+)
+def test_a_private_peer_is_a_proxy_where_none_is_named(peer: str, forwarded: str | None, client: str) -> None:
+    assert _seen(peer, forwarded, trusted=None) == client
+
+
 class Stopwatch:
     def __init__(self) -> None:
         self.seconds = 0.0

@@ -51,9 +51,10 @@ class ServerConfig:
     port: Annotated[int, Between(1, 65535)] = 8000
     """The port to listen on."""
 
-    trusted_proxies: tuple[Network, ...] = ()
-    """The proxies whose `X-Forwarded-For` is believed. Without them everyone behind your proxy shares one
-    rate limit; list no more than your own proxy, because whoever is listed can pretend to be anyone."""
+    trusted_proxies: tuple[Network, ...] | None = None
+    """The proxies whose `X-Forwarded-For` is believed, to tell senders apart. Left out, those with a private
+    address are, for the last hop; `[]` believes nobody. A proxy with a public address has to be listed; list
+    no more than your own, because whoever is listed can pretend to be anyone."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,9 +70,14 @@ class Received:
     place: int = 0
 
     @property
+    def is_new(self) -> bool:
+        """Whether nobody was asked for its key yet."""
+        return not self.verified and self.attempts <= 1
+
+    @property
     def is_first(self) -> bool:
         """Whether it is the first of a party from which nothing unproven came lately, never tried before."""
-        return not self.verified and self.place == 0 and self.attempts <= 1
+        return self.is_new and self.place == 0
 
 
 def store(tx: Tx, arrival: Arrival, *, now: datetime) -> bool:

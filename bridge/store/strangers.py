@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, literal, or_, select, update
 from sqlalchemy.engine import Row
 
 from bridge.store import leases, schema
@@ -33,9 +33,15 @@ def admit(tx: Tx, party: str, *, now: datetime) -> int | None:
         _columns.state != "done",  # who proved to be someone leaves no trace here
     )
     place = tx.scalar(select(func.count()).select_from(recent.limit(MAX_OF_PARTY).subquery())) or 0
-    if place >= MAX_OF_PARTY or (_is_full(tx) and _least_deserving(tx, place) is None):
-        return None
-    return place
+    if place >= MAX_OF_PARTY and _oldest_of(tx, party) is None:
+        return None  # all of them were worked off: it sends faster than that is worth
+    return None if _is_full(tx) and _least_deserving(tx, place) is None else place
+
+
+def shed(tx: Tx, party: str) -> None:
+    """Forget the oldest of a party whose share is full, for one that comes: it may be someone else's."""
+    if (oldest := _oldest_of(tx, party)) is not None:
+        tx.execute(delete(_table).where(_columns.id == oldest))
 
 
 def make_room(tx: Tx, place: int, *, now: datetime) -> bool:
@@ -62,20 +68,23 @@ def claim(
 ) -> Sequence[Row[Any]]:
     """Lease the first of each party, or all others: at most `PER_HOST` of a host, none of the `busy` ones.
 
-    The newest first, or a queue of made-up keys would be worked off before anyone real is.
+    The newest first, or a queue of made-up keys would be worked off before anyone real is; of each party in
+    turn, and what was never tried before what was tried in vain.
     """
     if limit <= 0:
         return ()
     is_first = and_(_columns.place == 0, _columns.attempts == 0)
-    order = (_columns.place, _columns.attempts, _columns.id.desc())
-    due = (
-        select(_columns.id, _columns.host, func.row_number().over(order_by=order).label("turn"))
+    tried = case((_columns.attempts > 0, 1), else_=0)
+    of_party = func.row_number().over(partition_by=(_columns.party, tried), order_by=_columns.id.desc())
+    waiting = (
+        select(_columns.id, _columns.host, tried.label("tried"), of_party.label("of_party"))
         .where(*_waiting(), _columns.due_at <= now, is_first if first else ~is_first)
         .where(_columns.host.not_in(list(busy)))
-        .order_by(*order)
-        .limit(10 * limit)
         .subquery()
     )
+    order = (waiting.c.tried, waiting.c.of_party, waiting.c.id.desc())
+    turn = func.row_number().over(order_by=order).label("turn")
+    due = select(waiting.c.id, waiting.c.host, turn).order_by(*order).limit(10 * limit).subquery()
     nth = func.row_number().over(partition_by=due.c.host, order_by=due.c.turn).label("nth")
     ranked = select(due.c.id, due.c.turn, nth).subquery()
     chosen = select(ranked.c.id).where(ranked.c.nth <= PER_HOST).order_by(ranked.c.turn).limit(limit)
@@ -90,6 +99,14 @@ def claim(
 def _is_full(tx: Tx) -> bool:
     query = select(func.count()).select_from(_table).where(*_waiting())
     return (tx.scalar(query) or 0) >= MAX_STRANGERS
+
+
+def _oldest_of(tx: Tx, party: str) -> int | None:
+    """Find what a party has waiting longest, tried in vain before untried."""
+    query = select(_columns.id).where(*_waiting(), _columns.party == party, ~_columns.leased)
+    untried = case((_columns.attempts > 0, 0), else_=1)
+    found: int | None = tx.scalar(query.order_by(untried, _columns.id).limit(1))
+    return found
 
 
 def _least_deserving(tx: Tx, place: int) -> int | None:

@@ -215,6 +215,8 @@ def _store_strange(services: Services, arrival: Arrival, party: str) -> Response
     with services.store.write() as tx:
         if not strangers.make_room(tx, place, now=now):
             return _no_room()
+        if place >= strangers.MAX_OF_PARTY:
+            strangers.shed(tx, party)
         inbox.store(tx, replace(arrival, party=party, place=place), now=now)
     return _accepted()
 

@@ -53,16 +53,23 @@ class Parties:
         return blake2b(named.encode(), key=self._secret, digest_size=8).hexdigest()
 
 
-def client_address(asked: Request, trusted: Sequence[Network]) -> Address | None:
+def client_address(asked: Request, trusted: Sequence[Network] | None) -> Address | None:
     """Return who sent a request."""
     peer, hops = asked.environ.get("REMOTE_ADDR", ""), asked.headers.get("X-Forwarded-For", "")
     return address_behind(peer, hops, trusted)
 
 
-def address_behind(peer: str, forwarded_for: str, trusted: Sequence[Network]) -> Address | None:
-    """Return the peer, or whom the nearest trusted proxies say it was."""
+def address_behind(peer: str, forwarded_for: str, trusted: Sequence[Network] | None) -> Address | None:
+    """Return the peer, or whom the nearest trusted proxies say it was.
+
+    `None`: no proxies are named. Then a peer with a private address is one, and its last hop is
+    believed: nothing hangs on it but who shares which limit.
+    """
     address = _parse(peer)
     hops = forwarded_for.split(",")
+    if trusted is None:
+        near = address is not None and not is_public(address)
+        return (_parse(hops[-1]) or address) if near else address
     while address is not None and any(address in network for network in trusted):
         before = _parse(hops.pop()) if hops else None
         if before is None:  # whatever stands further left a stranger may have written
