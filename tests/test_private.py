@@ -403,3 +403,11 @@ def test_an_entry_whose_date_cannot_be_read_is_held_with_its_reason() -> None:
     assert (created.state, created.held) == (PostState.HELD, Reason.NO_DATE)
     (created,) = judge(rss("").entries, {}, baseline=False, now=NOW).created
     assert created.state is PostState.PUBLISHED
+
+
+@pytest.mark.parametrize("header", ["draft: ture", "date: TBD", "access: members", "params: {wip: true}"])
+def test_what_is_kept_back_is_not_taken_for_gone(tmp_path: Path, header: str) -> None:
+    public = harvest(tmp_path, {"a.md": WORDS, "b.md": WORDS})
+    later = harvest(tmp_path, {"a.md": f"---\n{header}\n---\n{WORDS}"})
+    assert [entry.guid for entry in public.entries] == ["a", "b"]
+    assert ([entry.guid for entry in later.entries], later.unreadable) == (["b"], ("a",))

@@ -117,7 +117,9 @@ class FeedSource:
 
 @dataclass(frozen=True, kw_only=True)
 class FolderSource:
-    """Writing that comes from a folder of Markdown files, as Hugo, Jekyll, Eleventy or Zola have it."""
+    """Writing that comes from a folder of Markdown files, as Hugo, Jekyll, Eleventy or Zola have it.
+    What a file says about publishing and is not understood
+    [keeps it back](posts.md#what-is-private-stays-private)."""
 
     folder: SourceFolder
     """The folder, with all folders in it. Relative to this file."""
