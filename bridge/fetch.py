@@ -29,7 +29,7 @@ from bridge.addresses import host_of, same_origin
 from bridge.dns import Share, shared_by
 from bridge.errors import BadDocument, BadKey, BadUrl
 from bridge.model import Answered, Fault, RemoteActor, RemoteKey, Scheme, Unreachable
-from bridge.net import PER_HOST, Client
+from bridge.net import PER_HOST, Client, UnusableAnswer
 from bridge.services import Services
 
 JRD_ACCEPT = "application/jrd+json, application/json"
@@ -276,6 +276,9 @@ class Fetcher:
             return document
         if own_id is None:
             return NotThere(f"The document at {url} has no id.")
+        now = self._services.now()
+        if not self._may_lead(url, own_id, now):
+            return NotNow(f"too many fetches led to {own_id} lately", now + _MINUTE, asked=False)
         again = await self._fetch(own_id)
         if isinstance(again, NotThere | NotNow):
             return again
@@ -311,10 +314,20 @@ class Fetcher:
             outcome = await self._get_signed(url, accept, Scheme.RFC9421)
         return outcome
 
+    def _may_lead(self, url: str, target: str, now: datetime) -> bool:
+        """Count what leads to another host as a fetch in vain there: strangers aim at it from their own."""
+        try:
+            host = host_of(target)
+        except BadUrl:
+            return True  # the client refuses it
+        return host == host_of(url) or self._budget.take(host, now, new=True)
+
     async def _get_signed(self, url: str, accept: str, scheme: Scheme) -> Answered | Unreachable:
         key, now = self._services.keys.instance, self._services.now()
 
         def signed(method: str, hop: str) -> Mapping[str, str]:
+            if not self._may_lead(url, hop, now):
+                raise UnusableAnswer(f"too many redirects led to {host_of(hop)} lately")
             return sign(scheme, key, method, hop, body=None, now=now, accept=accept)
 
         seconds = SECONDS if len(self._under_way) < CROWD else CROWDED_SECONDS

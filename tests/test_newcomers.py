@@ -7,7 +7,7 @@ from fake_peer import FakePeer, Person
 from http_signing import rsa_key
 from lab import CAFE, INBOX, Lab
 
-from bridge.fetch import LIMIT, NEW_PER_HOST
+from bridge.fetch import FAILURES_PER_HOST, LIMIT, NEW_PER_HOST
 
 GARBAGE = rsa_key(3)
 
@@ -152,3 +152,19 @@ def test_keys_that_are_not_in_the_document_count_as_failures(lab: Lab) -> None:
         alice.send(alice.follow(CAFE), INBOX, key=GARBAGE, key_id=f"{alice.id}?q={number}#k")
     lab.receive()
     assert len(alice.peer.gets) <= 2 * NEW_PER_HOST + 40
+
+
+@pytest.mark.parametrize("by", ["redirect", "id"])
+def test_what_leads_to_another_host_is_bounded_there(lab: Lab, by: str) -> None:
+    alice = lab.peer("victim.example").person()
+    for number in range(3):
+        evil = lab.peer(f"evil{number}.example")
+        for serial in range(NEW_PER_HOST - 10):
+            mallory = evil.person(f"m{serial}", GARBAGE)
+            if by == "redirect":
+                evil.redirects[f"/users/m{serial}"] = f"{alice.id}?q={serial}"
+            else:
+                mallory.changes = {"id": f"{alice.id}?q={number}.{serial}"}
+            mallory.send(mallory.follow(CAFE), INBOX)
+        lab.receive()
+    assert 0 < len(alice.peer.gets) <= 2 * (NEW_PER_HOST + FAILURES_PER_HOST)
