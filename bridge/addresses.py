@@ -156,6 +156,24 @@ def join(base: str, url: str) -> str | None:
     return joined if not joined or take_apart(joined) is not _NO_PARTS else None
 
 
+def published(url: str) -> str | None:
+    """Return an absolute URL as it may be shown, without user name and password; `None` if it leads nowhere.
+
+    Browsers take a backslash for a slash: before an ``@`` it hides whose host it is.
+    """
+    parts = take_apart(url)
+    labels = parts.host.removesuffix(".").split(".")
+    if not all(labels) or parts.port == 0 or "\\" in parts.netloc:
+        return None
+    bare = parts.netloc.rpartition("@")[2]
+    return url.replace(f"//{parts.netloc}", f"//{bare}", 1)
+
+
+def names_a_user(url: str) -> bool:
+    """Say whether a URL has a user name or password in it, which is nobody else's business."""
+    return "@" in take_apart(url).netloc
+
+
 def same_site(one: str, other: str) -> bool:
     """Say whether two URLs are on one host, with or without `www.`; a URL without a host is on none."""
     site = take_apart(one).site

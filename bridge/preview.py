@@ -90,6 +90,7 @@ class Preview:
     size: int
     remarks: tuple[Remark, ...]
     misskey_warning: str = ""
+    language: str = ""  # that is claimed; empty: none is
 
 
 def preview(note: Mapping[str, Any], entry: Entry, config: SiteConfig, *, now: datetime) -> Preview:
@@ -115,6 +116,7 @@ def preview(note: Mapping[str, Any], entry: Entry, config: SiteConfig, *, now: d
         size=len(encode(note)),
         remarks=tuple(_remarks(note, entry, config, kept, now)),
         misskey_warning=str(note.get("summary", "")),
+        language=next(iter(note.get("contentMap", ())), ""),
     )
 
 

@@ -81,6 +81,7 @@ def _post(one: Preview) -> str:
     facts = [
         str(one.kind),
         one.visibility,
+        one.language or "no language claimed",
         one.published_at.replace("T", " ").replace("Z", " UTC"),
         f"{one.characters} characters",
         f"{one.size / 1000:.1f} kB",

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bridge.addresses import MAX_URL, Reach, check_url, host_of, is_public, origin, parse_pair, same_origin
 from bridge.errors import BadUrl
+from bridge.sources.sanitize import absolute_url
 
 LOCAL = Reach(allow=frozenset({("127.0.0.1", 8001), ("::1", 8002)}))
 
@@ -308,3 +309,18 @@ def test_a_peer_is_named_by_its_host_and_an_unusual_port():
     assert host_of("http://[::1]:8001/") == "[::1]:8001"
     with pytest.raises(BadUrl):
         host_of("tag:example.com,2026:1")
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("https://user:secret@cafe.example:8443/p?q#f", "https://cafe.example:8443/p?q#f"),
+        ("https://a@b@cafe.example/p", "https://cafe.example/p"),
+        ("https://cafe.example./p", "https://cafe.example./p"),
+        ("https://cafe.example/@user", "https://cafe.example/@user"),
+        *((odd, None) for odd in ("https://.example/x", "https://ex..example/x", "https://cafe.example:0/x")),
+        *((odd, None) for odd in ("https://cafe.example\\@evil.example/", "https://cafe.example\\x")),
+    ],
+)
+def test_what_is_published_has_a_host_and_no_password(written: str, shown: str | None) -> None:
+    assert absolute_url(written) == shown

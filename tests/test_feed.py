@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bridge.errors import NotAFeed
 from bridge.model import Harvest
 from bridge.sources.feed import MAX_ENTRIES, parse_feed
+from bridge.sources.fields import language_tag
 from bridge.sources.html import to_note_html
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -420,7 +421,7 @@ RDF = 'xmlns="http://purl.org/rss/1.0/" xmlns:rdf="http://www.w3.org/1999/02/22-
         (f"""<rss {DC}><channel><item><title>a</title><dc:language>de_AT</dc:language></item>
              <item><title>b</title></item><item><title>c</title><dc:language>und</dc:language></item>
              <item><title>d</title><dc:language>German, mostly</dc:language></item></channel></rss>""",
-         ["de-AT", None, None, None]),
+         ["de-AT", None, "", ""]),
         (f"""<rss {DC} xml:lang="en"><channel><item><title>a</title><dc:language>de</dc:language>
              <description>x</description></item></channel></rss>""",
          ["de"]),
@@ -439,3 +440,34 @@ def test_an_entry_speaks_its_own_language_else_its_feeds_else_none(
 ) -> None:
     harvest = parse_feed(feed.encode(), url="https://cafe.example/feed", now=NOW)
     assert [entry.language for entry in harvest.entries] == languages
+
+
+NOT_UNDERSTOOD = ("deutsch", "English", "en, de", "und", "mul", "zxx", "xx-YY", "qqq", "C", "C.UTF-8", "--")
+
+
+@pytest.mark.parametrize("said", NOT_UNDERSTOOD)
+def test_no_language_is_claimed_for_what_says_one_that_nobody_understands(said: str) -> None:
+    rss = (
+        '<rss version="2.0" xmlns:dc="http://purl.org/dc/elements/1.1/"><channel><title>T</title>'
+        f"<language>fr</language><item><title>A</title><dc:language>{said}</dc:language></item>"
+        "<item><title>B</title></item></channel></rss>"
+    )
+    atom = (
+        '<feed xmlns="http://www.w3.org/2005/Atom" xml:lang="fr"><title>T</title>'
+        f'<entry xml:lang="{said}"><id>a</id><title>A</title><content>Un</content></entry>'
+        "<entry><id>b</id><title>B</title><content>Deux</content></entry></feed>"
+    )
+    for written in (rss, atom):
+        harvest = parse_feed(written.encode(), url="https://a.example/", now=datetime(2026, 5, 2, tzinfo=UTC))
+        assert [entry.language for entry in harvest.entries] == ["", "fr"]
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("zh_CN.UTF-8", "zh-CN"), ("en_US", "en-US"), ("en-us.utf8", "en-US"), ("de_DE@euro", "de-DE"),
+        ("ger", "de"), ("deu-AT", "de-AT"), ("zh-hant-tw", "zh-Hant-TW"), ("gsw", "gsw"), ("iw", "he"),
+    ],
+)  # fmt: skip
+def test_well_known_spellings_of_languages_are_understood(said: str, meant: str) -> None:
+    assert language_tag(said) == meant

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import NotAFeed
+from bridge.sources.feed import parse_feed
 from bridge.sources.jsonfeed import load, parse_json_feed
+from bridge.sources.rawfeed import look_at
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 URL = "https://pond.test/feed.json"
@@ -109,3 +111,21 @@ names = (
 def test_any_item_is_an_entry_or_a_problem(item: dict[str, Any]) -> None:
     harvest = parse_json_feed(load(orjson.dumps(feed(**item)), url=URL), url=URL, now=NOW)
     assert harvest.entries or harvest.problems
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "9" * 5000, "NaN", "-Infinity"])
+@pytest.mark.parametrize("field", ["id", "size", "date_published", "title"])
+def test_a_number_that_no_program_holds_costs_its_field(number: str, field: str) -> None:
+    body = (
+        '{"version": "https://jsonfeed.org/version/1.1", "title": "T", "items": ['
+        f'{{"{field}": {number}, "url": "https://cafe.example/1", "content_text": "Buns"}}]}}'
+    ).encode()
+    harvest = parse_feed(body, url="https://cafe.example/feed.json", now=datetime(2026, 5, 2, tzinfo=UTC))
+    assert [entry.link for entry in harvest.entries] == ["https://cafe.example/1"]
+    assert not look_at(body).error
+
+
+def test_what_is_broken_beside_a_huge_number_is_what_is_named() -> None:
+    body = b'{"version": "https://jsonfeed.org/version/1.1", "a": 1e400, "items": [}'
+    with pytest.raises(NotAFeed, match="char 70"):
+        parse_feed(body, url="https://cafe.example/feed.json", now=datetime(2026, 5, 2, tzinfo=UTC))

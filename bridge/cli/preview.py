@@ -228,9 +228,8 @@ def _write(path: Path, page: str) -> None:
 def _print(one: Preview) -> None:
     screen = Console(highlight=False)  # not output's, which wraps no lines
     screen.print()
-    screen.print(
-        Text(one.title or "(no title)", "bold"), Text(f" · {one.kind} · {one.visibility}", "dim"), sep=""
-    )
+    facts = f" · {one.kind} · {one.visibility} · {one.language or 'no language claimed'}"
+    screen.print(Text(one.title or "(no title)", "bold"), Text(facts, "dim"), sep="")
     mastodon: list[RenderableType] = [to_text(one.mastodon), *map(_box, one.attached)]
     mastodon[:0] = _warned(one.warning)
     if one.card and not one.attached:

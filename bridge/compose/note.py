@@ -195,7 +195,7 @@ def _parts(
         url=post.url,
         published_at=published_at,
         updated_at=updated_at,
-        language=post.entry.language or post.config.language,
+        language=_language(post.entry, post.config),
         tags=post.tags,
         attachments=post.attachments,
         warning=post.entry.controls.warning,
@@ -206,6 +206,11 @@ def _parts(
 
 
 # ── the words ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _language(entry: Entry, config: SiteConfig) -> str | None:
+    """Return the language to claim: none where the entry says one that we do not understand."""
+    return config.language if entry.language is None else entry.language or None
 
 
 def _content(services: Services, post: _Post, room: int) -> str:

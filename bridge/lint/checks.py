@@ -116,9 +116,14 @@ def no_feed_title(look: Look) -> Where:
 
 
 def no_language(look: Look) -> Where:
-    spoken = look.harvest.language or any(entry.language for entry in look.harvest.entries)
-    if look.raw is not None and not spoken:
-        yield "the feed"
+    entries = look.harvest.entries
+    if look.raw is not None and not (look.harvest.language or any(entry.language for entry in entries)):
+        said = one_line(look.raw.language, 40)
+        yield f"the feed (“{said}” is no tag such as pt-BR)" if said else "the feed"
+    for number, entry in enumerate(entries, 1):
+        if entry.language == "":  # said, and not understood
+            name = one_line(entry.title or entry.link or f"entry {number}", 60)
+            yield f"“{name}” (what it says is no tag such as pt-BR)"
 
 
 def too_few_entries(look: Look) -> Where:

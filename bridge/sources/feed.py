@@ -12,15 +12,15 @@ from typing import Any
 
 import feedparser
 
-from bridge.addresses import same_site
+from bridge.addresses import names_a_user, same_site
 from bridge.errors import NotAFeed
 from bridge.model import Entry, Harvest, Image, Problem
 from bridge.moments import from_struct
 from bridge.sources import feedbases, jsonfeed, prolog
 from bridge.sources.controls import read_tags
-from bridge.sources.feedlinks import lost_link, pages_of
+from bridge.sources.feedlinks import NAMES_A_USER, lost_link, pages_of
 from bridge.sources.feedmedia import cover_of, enclosures_of, images_of
-from bridge.sources.fields import is_unknown, language_tag, parse_date, plausible
+from bridge.sources.fields import is_unknown, language_tag, own_language, parse_date, plausible
 from bridge.sources.html import (
     absolute_url,
     absolutise,
@@ -89,6 +89,7 @@ def _harvest(parsed: Item, url: str, now: datetime, count: int) -> Harvest:
     home = absolute_url(_text(channel, "link"), url) or url
     reader = _EntryReader(url, home, now, language, atom=parsed["version"].startswith("atom"))
     reader.cover = cover_of(channel, url)
+    reader.said = _text(channel, "language")
     for number, item in enumerate(parsed["entries"][:MAX_ENTRIES], 1):
         try:
             entry = reader.read(item)
@@ -141,6 +142,7 @@ class _EntryReader:
     def __init__(self, url: str, home: str, now: datetime, language: str | None, *, atom: bool) -> None:
         self.complaints: tuple[str, ...] = ()  # about the entry read last
         self.cover: Image | None = None  # the feed's own
+        self.said = ""  # the feed's language, as it is written
         self.url = url
         self.home = home
         self.now = now
@@ -156,6 +158,8 @@ class _EntryReader:
         link, about = pages_of(item, guid, self.url, self._is_ours)
         if link is None and (lost := lost_link(item, guid, self.url)):
             self.complaints = (*self.complaints, f"its link “{one_line(lost, 60)}” is no web address.")
+        if names_a_user(_text(item, "link")):
+            self.complaints = (*self.complaints, NAMES_A_USER)
         html, summary = self._writing(item, link)
         title = _plain(item, "title", atom=self.atom)
         if not (title or link or plain_text(html) or "<img" in html):
@@ -175,7 +179,7 @@ class _EntryReader:
             summary=summary,
             published_at=published,
             updated_at=updated,
-            language=language_tag(_text(item, "language")) or _language(item) or self.language,
+            language=own_language(_language(item, self.said), self.language),
             tags=told.tags,
             images=images,
             enclosures=enclosures_of(item, base, images[0] if images else self.cover),
@@ -272,10 +276,12 @@ def _text(item: Item, name: str) -> str:
     return strip_controls(value) if isinstance(value, str) else ""
 
 
-def _language(item: Item) -> str | None:
-    """Return the xml:lang of an entry's text, its own or the one it stands in."""
+def _language(item: Item, inherited: str) -> str:
+    """Return the language an entry says it is in: its own, or its text's where that is not the feed's."""
     details = [*item.get("content", ()), item.get("summary_detail"), item.get("title_detail")]
-    return next((tag for each in details if each and (tag := language_tag(each.get("language")))), None)
+    said = (str(each.get("language") or "") for each in details if each)
+    others = (one for one in said if one and one.replace("_", "-") != inherited)
+    return _text(item, "language") or next(others, "")
 
 
 def _tag_names(item: Item) -> Iterator[str]:

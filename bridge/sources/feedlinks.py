@@ -10,6 +10,8 @@ from bridge.sources.text import strip_controls
 
 Item = dict[str, Any]
 
+NAMES_A_USER = "its link has a user name or password in it, which was left out."
+
 # Feed services that put their own address before every link; most of them have long stopped forwarding.
 _COUNTED = re.compile(
     r"https?://(?:feedproxy\.google\.com|feeds\d?\.feedburner\.com)/|/~r/|/~3/|/click\.phdo\?|\.feedsportal\.com/"

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from bridge.moments import read_iso, read_pattern, read_rfc822
+from bridge.sources import languages
 from bridge.sources.text import one_line, plain_text
 
 MAX_TAGS = 20
 _FIRST_YEAR = 1990
 _LAST_DAY = datetime(9999, 12, 30, tzinfo=UTC)  # in every zone a day that there is
-_NO_LANGUAGE = frozenset({"mis", "mul", "und", "zxx"})  # ISO 639: others, several, unknown, none
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8}){0,4}")
+_CHARSET = re.compile(r"[.@][A-Za-z0-9_.@-]{1,20}$")  # of a POSIX locale
 _FORMATS = (
     "%Y-%m-%d %H:%M:%S %z",
     "%Y-%m-%d %H:%M %z",
@@ -78,12 +79,26 @@ def release(moment: datetime | None) -> datetime | None:
 
 
 def language_tag(text: str | None) -> str | None:
-    """Return a BCP 47 tag in its usual spelling (``pt-BR``), or `None` where that names no language."""
-    tag = (text or "").strip().replace("_", "-")
-    first, *rest = tag.split("-")
-    if not _LANGUAGE.fullmatch(tag) or first.lower() in _NO_LANGUAGE:
+    """Return a BCP 47 tag in its usual spelling (``pt-BR``), or `None` where that names no language.
+
+    Takes the names of locales too (``zh_CN.UTF-8``), and three letters where there are two (``deu``).
+    """
+    tag = _CHARSET.sub("", (text or "").strip()).replace("_", "-")
+    if not _LANGUAGE.fullmatch(tag):
         return None
-    return "-".join([first.lower(), *map(_subtag, rest)])
+    first, *rest = tag.split("-")
+    language = languages.SHORT.get(first.lower(), first.lower())
+    return "-".join([language, *map(_subtag, rest)]) if language in languages.KNOWN else None
+
+
+def own_language(said: object, otherwise: str | None = None) -> str | None:
+    """Return the language that an entry says of itself, and `otherwise` where it says nothing.
+
+    Empty where we do not understand it: none is claimed then, for nobody else knows better.
+    """
+    if said is None or said == "":
+        return otherwise
+    return (language_tag(said) if isinstance(said, str) else None) or ""
 
 
 def _subtag(part: str) -> str:

@@ -9,12 +9,11 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, tzinfo
 from typing import Any
 
-import orjson
 import yaml
 
 from bridge.errors import SourceError
 from bridge.moments import as_utc, midnight
-from bridge.sources import headers
+from bridge.sources import headers, jsontext
 from bridge.sources.fields import parse_date
 from bridge.sources.text import one_line, strip_controls
 
@@ -169,8 +168,8 @@ def _split_json(text: str, where: str) -> tuple[Fields, str, int]:
     if end is None:
         return {}, text, 1
     try:
-        fields = orjson.loads("\n".join(lines[: end + 1]))
-    except orjson.JSONDecodeError as error:
+        fields = jsontext.read("\n".join(lines[: end + 1]).encode("utf-8", "replace"))
+    except ValueError as error:
         raise SourceError(
             f"{where}:1: the front matter is no valid JSON ({error}). Check quotes and commas."
         ) from error

@@ -3,18 +3,17 @@
 See https://www.jsonfeed.org/version/1.1/.
 """
 
-import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-import orjson
-
-from bridge.addresses import same_site
+from bridge.addresses import names_a_user, same_site
 from bridge.errors import NotAFeed
 from bridge.model import Enclosure, Entry, Harvest, Image, Problem
+from bridge.sources import jsontext
 from bridge.sources.controls import read_tags
-from bridge.sources.fields import is_unknown, language_tag, parse_date, plausible
+from bridge.sources.feedlinks import NAMES_A_USER
+from bridge.sources.fields import is_unknown, language_tag, own_language, parse_date, plausible
 from bridge.sources.html import (
     absolute_url,
     absolutise,
@@ -28,12 +27,6 @@ from bridge.sources.prolog import REMEDY
 MAX_ENTRIES = 5000
 MAX_ATTACHMENTS = 20
 
-# Half a character, which some programs write where they cut a text; RFC 8259 (section 8.2) allows it and
-# orjson does not. Backslashes and whole characters come first, so that none of them is taken apart.
-_HALF = re.compile(
-    rb"\\[^u]|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
-)
-
 Item = dict[str, Any]
 
 
@@ -41,16 +34,12 @@ def load(body: bytes, *, url: str) -> Item:
     """Read the bytes of a JSON Feed; raises `NotAFeed` for JSON that is broken, too deep or no object."""
     text = body.removeprefix(b"\xef\xbb\xbf").strip(b"\x00 \t\r\n")
     try:
-        data = orjson.loads(_HALF.sub(_mended, text) if b"\\u" in text else text)
-    except orjson.JSONDecodeError as error:
+        data = jsontext.read(text)
+    except ValueError as error:
         raise NotAFeed(f"{url} answered with JSON that is broken or cut off ({error}). {REMEDY}") from error
     if not isinstance(data, dict):
         raise NotAFeed(f"{url} answered with JSON that is no JSON Feed but {_kind(data)}. {REMEDY}")
     return data
-
-
-def _mended(match: re.Match[bytes]) -> bytes:
-    return b"\\ufffd" if len(match[0]) == 6 else match[0]
 
 
 def parse_json_feed(data: Item, *, url: str, now: datetime) -> Harvest:
@@ -117,6 +106,8 @@ class _Reader:
         lost = _field(item, "url") or _field(item, "external_url")
         if lost and link is None:
             self.problems.append(Problem(where, f"its url “{one_line(lost, 60)}” is no web address."))
+        if names_a_user(lost):
+            self.problems.append(Problem(where, NAMES_A_USER))
         html = self._html(item, link)
         if not (title or link or plain_text(html) or "<img" in html):
             self.problems.append(Problem(where, "has neither a title nor text nor a link and was skipped."))
@@ -135,7 +126,7 @@ class _Reader:
             updated_at=plausible(self._date(where, item, "date_modified"), self.now),
             in_doubt=told.in_doubt,
             no_date=bool(_field(item, "date_published").strip()) and is_unknown(published, self.now),
-            language=language_tag(_field(item, "language")) or self.language,
+            language=own_language(item.get("language"), self.language),
             tags=told.tags,
             images=images,
             enclosures=tuple(self._enclosures(item, link, images[0] if images else self.cover))[

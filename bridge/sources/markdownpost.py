@@ -15,7 +15,7 @@ from bridge.sources import fences, frontmatter, intent, permalink
 from bridge.sources.around import NOTHING_AROUND, Around
 from bridge.sources.comments import without_comments
 from bridge.sources.controls import Told, read_fields, read_tags
-from bridge.sources.fields import language_tag, plausible, release
+from bridge.sources.fields import own_language, plausible, release
 from bridge.sources.filenames import Name, name_of
 from bridge.sources.frontmatter import Fields
 from bridge.sources.generator import UNTOLD, Dialect
@@ -156,9 +156,8 @@ class _PostReader:
         expires = self._release(*_EXPIRES)
         if published is None and intent.is_page({**self._extra, **self.fields}, self.name.slug):
             return Rendered(None)
-        language = self._text("language", "lang", "locale")
-        tag = language_tag(language) or self.name.language
-        link = self._link(title, published, tag)
+        tag = own_language(self._said_language(), self.name.language)
+        link = self._link(title, published, tag or None)
         before, after = self._parts(body)
         base = link or self.rules.site_url
         told = self._told()
@@ -292,6 +291,12 @@ class _PostReader:
         """Return what stands before and after the `<!--more-->` line."""
         match = _MORE.search(body)
         return (body[: match.start()], body[match.end() :]) if match else (body, "")
+
+    def _said_language(self) -> object:
+        """Return what the front matter says of the language, be it a text or not."""
+        told = {**self._extra, **self.fields}
+        said = (told.get(name) for name in ("language", "lang", "locale"))
+        return next((one for one in said if one not in (None, "")), None)
 
     def _summary(self, before_more: str) -> str:
         given = self._text(*_SUMMARY)

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from xml.parsers import expat
 
-import orjson
-
+from bridge.sources import jsontext
 from bridge.sources.prolog import is_json
 from bridge.sources.text import one_line, plain_text
 
@@ -246,8 +245,8 @@ def _set_entry_field(entry: RawEntry, name: str, value: str) -> None:
 def _read_json(body: bytes) -> RawFeed:
     feed = RawFeed(kind="JSON Feed")
     try:
-        data = orjson.loads(body.removeprefix(_BOM))
-    except orjson.JSONDecodeError as error:
+        data = jsontext.read(body.removeprefix(_BOM).strip(b"\x00 \t\r\n"))
+    except ValueError as error:
         feed.error = str(error)
         return feed
     if isinstance(data, dict):

@@ -9,7 +9,7 @@ from functools import cache
 
 import nh3
 
-from bridge.addresses import MAX_URL, join, take_apart
+from bridge.addresses import MAX_URL, join, published, take_apart
 
 
 def _words(names: str) -> frozenset[str]:
@@ -86,7 +86,8 @@ def absolute_url(url: str, base: str | None = None, *, mailto: bool = False) -> 
         return joined.replace(" ", "%20") if mailto and parts.path else None
     if parts.scheme not in ("http", "https") or not _HOST.fullmatch(parts.host):
         return None
-    return (parts.scheme + joined[len(parts.scheme) :]).replace(" ", "%20")
+    shown = published(joined)
+    return (parts.scheme + shown[len(parts.scheme) :]).replace(" ", "%20") if shown else None
 
 
 def absolutise(html: str, base: str | None, *, local: LocalFile | None = None) -> str:
