@@ -101,9 +101,16 @@ def _without_closed(tx: Tx, config: Config) -> dict[str, SiteConfig]:
                 f"{taken[site.handle].closed_at:%d %b %Y}, and other servers have deleted it for good: "
                 f"nobody can be called that again. Choose another handle for sites.{key}."
             )
-    for key in config.sites.keys() - sites.keys():
-        log.warning("The account %s was closed: take [sites.%s] out of config.toml.", closed[key].handle, key)
     return sites
+
+
+def closed_but_named(tx: Tx, config: Config) -> list[str]:
+    """Say which tables of config.toml are of accounts that were closed: they do nothing any more."""
+    return [
+        f"The account {one.handle} was closed: take [sites.{key}] out of config.toml."
+        for key, one in identity.closed_sites(tx).items()
+        if key in config.sites
+    ]
 
 
 def _keep(tx: Tx, sites: Mapping[str, SiteConfig]) -> None:
@@ -213,7 +220,8 @@ def refuse_changes(tx: Tx, config: Config, wanted: Mapping[str, str], found: Map
 
 def _how_to_begin_anew(followers: int, config: Config, found: Mapping[Path, Found]) -> str:
     if followers:
-        return f"Beginning anew, with an empty database and data folder, would lose {followers} followers."
+        lost = f"{followers} {'follower' if followers == 1 else 'followers'}"
+        return f"Beginning anew, with an empty database and data folder, would lose {lost}."
     guards = _to_forget(config, [path for path in found if path != witness.marker_of(config)])
     return (
         "Nobody follows yet: to begin anew, delete the data folder, and the database if it is elsewhere"

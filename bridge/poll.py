@@ -65,6 +65,10 @@ class Polled:
         return self.prepared is NOTHING and self.hubs is None
 
 
+_UNREADABLE = ""
+"""Stands for the fingerprint of a folder that cannot be read."""
+
+
 class Poller:
     """Polls for one worker process; `folders` remembers parsed files, so that only changed ones are read."""
 
@@ -129,10 +133,12 @@ class Poller:
         try:
             current = fingerprint(scan(self._folder(source)))
         except BridgeError:
-            return False  # the poll itself will say what is wrong
+            # The poll itself says what is wrong; one that vanished is due at once, and only once.
+            is_news, self._looks[source.id] = self._looks.get(source.id) != _UNREADABLE, _UNREADABLE
+            return is_news and not source.error
         before, self._looks[source.id] = self._looks.get(source.id), current
         if current == source.body_hash:
-            return False
+            return source.error is not None and before == _UNREADABLE  # it is back: said at once
         if current != before:
             self._restless.add(source.id)
             return False

@@ -389,6 +389,21 @@ def test_a_new_file_is_noticed_and_published(folder_lab: Lab, folder: Path) -> N
     assert "Fresh buns" in folder_lab.newest().note["content"]
 
 
+def test_a_folder_that_vanishes_is_said_at_once_and_no_more_when_it_is_back(
+    folder_lab: Lab, folder: Path
+) -> None:
+    away = folder.with_name("away")
+    folder.rename(away)
+    assert [folder_lab.poller.watch() for _ in range(3)] == [1, 0, 0]
+    folder_lab.poll_due()
+    assert "cannot be read" in (folder_lab.source("posts").error or "")
+    assert folder_lab.poller.watch() == 0
+    away.rename(folder)
+    assert folder_lab.poller.watch() == 1
+    folder_lab.poll_due()
+    assert folder_lab.source("posts").error is None
+
+
 def test_a_draft_is_published_when_it_is_one_no_longer(folder_lab: Lab, folder: Path) -> None:
     write(folder, "idea", "Buns?", draft="true")
     notice(folder_lab)

@@ -78,7 +78,7 @@ def retry(settings: Settings, ids: tuple[int, ...], post: str | None, server: st
     with services.store.write() as tx:
         uri = _object_uri(services, post)
         number = send_again(tx, services, ids=ids, object_uri=uri, host=server, now=services.now())
-    say(f"{number} deliveries are due now.")
+    say("1 delivery is due now." if number == 1 else f"{number} deliveries are due now.")
 
 
 def _overview(services: Services) -> None:

@@ -10,7 +10,7 @@ import click
 from bridge import lint
 from bridge.cli.output import ago, print_json, print_table, say
 from bridge.cli.settings import Settings
-from bridge.identity import unguarded
+from bridge.identity import closed_but_named, unguarded
 from bridge.progress import WORKER_SILENT, clock_in, from_detail
 from bridge.services import Services
 from bridge.store import (
@@ -51,6 +51,9 @@ def status(settings: Settings, as_json: bool, noted: bool) -> None:
         print_json(found)
         return
     _print(services, found)
+    with services.store.read() as tx:
+        for sentence in closed_but_named(tx, settings.load_config()):
+            say(f"! {sentence}", style="yellow")
 
 
 def _gather(services: Services) -> dict[str, Any]:
@@ -187,7 +190,8 @@ def _print_trouble(found: dict[str, Any]) -> None:
     for source in found["sources"]:
         name = f"{source['site']}/{source['name']}"
         if source["error"]:
-            say(f"✗ {name}: {source['error']} ({source['failures']} times in a row)", style="red")
+            times = f" ({source['failures']} times in a row)" if source["failures"] > 1 else ""
+            say(f"✗ {name}: {source['error']}{times}", style="red")
         if source["moved_to"]:
             say(f"→ {name} moved for good to {source['moved_to']}: change config.toml", style="yellow")
         for problem in source["problems"]:

@@ -67,8 +67,19 @@ def lint(settings: Settings, target: str | None, all_sources: bool, strict: bool
 
 def _look_at(settings: Settings, target: str) -> Report:
     if target.startswith(("http://", "https://")):
-        return _try(target, lambda: asyncio.run(_look_at_url(target, settings.reach())))
+        return _try(target, lambda: asyncio.run(_look_at_url(target, _reach_of(settings, target))))
     return _try(target, lambda: _look_at_file(Path(target), _dialect(settings, Path(target))))
+
+
+def _reach_of(settings: Settings, url: str) -> Reach:
+    """Say which private addresses may be asked for a feed: those config.toml allows for this one."""
+    try:
+        sites = settings.load_config().sites.values()
+    except BridgeError:
+        return settings.reach()
+    feeds = (one for site in sites for one in site.sources if isinstance(one, FeedSource))
+    is_allowed = any(one.feed == url and one.private_network for one in feeds)
+    return Reach(private=True) if is_allowed else settings.reach()
 
 
 def _look_at_all(settings: Settings) -> list[Report]:

@@ -1,6 +1,7 @@
 """`bridge run`, `bridge web`, `bridge worker`: the processes that stay."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import Coroutine
 from functools import partial
@@ -12,8 +13,11 @@ from bridge.cli.settings import Settings
 from bridge.errors import BridgeError, ConfigError
 
 if TYPE_CHECKING:
+    from bridge.config import Config
     from bridge.config.models import ServerConfig
     from bridge.services import Services
+
+log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -40,7 +44,9 @@ def prepare(settings: Settings) -> None:
     """
     config = settings.load_config()
     _refuse_taken_port(config.server)
-    settings.open().close()
+    services = settings.open()
+    _tell_of_closed(services, config)
+    services.close()
     where = f"{config.server.host}:{config.server.port}"
     click.echo(f"fedibridge answers at {config.base_url} (listening on {where})")
 
@@ -63,6 +69,7 @@ def web(settings: Settings, workers: int) -> None:
         serve_with_many(server.host, server.port, partial(_open, settings), workers=workers)
     else:
         services = settings.open(prompt=True)
+        _tell_of_closed(services, config)
         _run(serve(server.host, server.port, services), services)
 
 
@@ -77,8 +84,18 @@ def worker(settings: Settings) -> None:
     from bridge.worker import work
 
     services = settings.open()
+    _tell_of_closed(services, settings.load_config())
     with only_one(services):
         _run(work(services), services)
+
+
+def _tell_of_closed(services: "Services", config: "Config") -> None:
+    """Warn of tables in config.toml that do nothing any more."""
+    from bridge.identity import closed_but_named
+
+    with services.store.read() as tx:
+        for sentence in closed_but_named(tx, config):
+            log.warning("%s", sentence)
 
 
 def _run(work: Coroutine[Any, Any, None], services: "Services") -> None:
