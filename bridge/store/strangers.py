@@ -33,8 +33,6 @@ def admit(tx: Tx, party: str, *, now: datetime) -> int | None:
         _columns.state != "done",  # who proved to be someone leaves no trace here
     )
     place = tx.scalar(select(func.count()).select_from(recent.limit(MAX_OF_PARTY).subquery())) or 0
-    if place >= MAX_OF_PARTY and _oldest_of(tx, party) is None:
-        return None  # all of them were worked off: it sends faster than that is worth
     return None if _is_full(tx) and _least_deserving(tx, place) is None else place
 
 
