@@ -585,6 +585,7 @@ def test_an_article_carries_its_title_its_words_its_link_and_a_note_it_could_be(
         ("The oven is warm, and so are we. [\u2026]", None),
         ("The oven is warm, and so are we\u2026", None),
         ("and so are we. The ov", None),
+        ("The oven is warm, and so are we. The oven is warm \u2026 Weiterlesen Fresh buns", None),
         ("Fresh buns", None),
         ("\u2026", None),
         ("The oven is warm, and so are we. " * 40, None),

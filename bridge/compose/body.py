@@ -1,7 +1,9 @@
 """The words of a post: the whole text, or a beginning that ends where a sentence does."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from html import escape
 
 from bridge.activitypub.content import page_link
@@ -26,6 +28,9 @@ LEAST = 200  # however long title, link and hashtags are
 MAX_FILES = 4
 _START = 4_000  # characters of HTML in which a beginning stands, in most
 _CUT_OFF = re.compile(r"\s{0,9}(?:\[(?:…|\.\.\.)\]|…|\.\.\.)\s{0,9}$")
+_STRETCH = 4  # words in a row that are hardly there by chance
+_MOST = 0.7  # of a summary's words
+_FAR = 10  # times its length: how far into a text a summary is looked for
 _ADDRESS = re.compile(r"https?://[^\s<>\"]{1,500}")
 _SIGNS = {"audio": "🎧", "video": "🎬"}
 
@@ -98,8 +103,20 @@ def _is_introduction(summary: str, text: str) -> bool:
 
 def _is_copy(summary: str, title: str, text: str) -> bool:
     """Say whether a summary is a piece of the text or the title, whatever its punctuation and its end."""
-    said = _words(summary)
-    return not said or said in _words(f"{title} {text}")
+    said, whole = _words(_CUT_OFF.sub("", summary)), _words(f"{title} {text}")
+    return not said or said in whole or _runs_along(said.split(), whole.split())
+
+
+def _runs_along(said: Sequence[str], whole: Sequence[str]) -> bool:
+    """Say whether most of a summary is the text's own, in its order: something left out, or added at its end.
+
+    Only stretches of a few words count: single ones are in any text.
+    """
+    if len(said) < _STRETCH:
+        return False
+    matcher = SequenceMatcher(None, said, whole[: _FAR * len(said)], autojunk=False)
+    kept = sum(block.size for block in matcher.get_matching_blocks() if block.size >= _STRETCH)
+    return kept >= _MOST * len(said)
 
 
 def _words(text: str) -> str:
