@@ -22,7 +22,7 @@ from bridge.absence import PageAsker
 from bridge.addresses import Reach
 from bridge.clock import SteadyClock, SteadyZone, passed
 from bridge.deliver import Deliverer
-from bridge.errors import StoreUnavailable
+from bridge.errors import StoreDamaged, StoreUnavailable
 from bridge.fetch import Fetcher
 from bridge.housekeeping import keep_house
 from bridge.identity import count_on
@@ -292,7 +292,7 @@ async def work(services: Services) -> None:
         Client(services.user_agent, Reach(private=True), now=services.now) as at_home,
     ):
         worker = Worker(services, client, stop, at_home=at_home, progress=progress, clocks=clocks)
-        worker.take_over()
+        await _when_there_is_room(worker.take_over, stop)
         scheduler = AsyncIOScheduler(timezone=SteadyZone())
         worker.schedule(scheduler)
         scheduler.start()
@@ -307,6 +307,19 @@ async def work(services: Services) -> None:
         scheduler.shutdown(wait=False)
     watchdog.close()
     log.info("The worker has stopped.")
+
+
+async def _when_there_is_room(take_over: Callable[[], None], stop: asyncio.Event) -> None:
+    """Take over as soon as the database can be used: the store has logged that it cannot."""
+    while not stop.is_set():
+        try:
+            await asyncio.to_thread(take_over)
+        except StoreDamaged:
+            raise
+        except StoreUnavailable:
+            await asyncio.sleep(PAUSE_WITHOUT_STORE)
+        else:
+            return
 
 
 def worker_name(services: Services) -> str:

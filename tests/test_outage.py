@@ -11,8 +11,10 @@ from lab import CAFE, INBOX, Lab
 from processes import free_port
 from sqlalchemy.exc import OperationalError
 
-from bridge.errors import StoreUnavailable
+from bridge.cli.run import until_there_is_room
+from bridge.errors import StoreDamaged, StoreUnavailable
 from bridge.pump import pump
+from bridge.services import Services
 from bridge.store import Store, identity
 from bridge.store.engine import _postgresql
 from bridge.store.outage import CALM_WHEN_FULL, Watch
@@ -221,3 +223,30 @@ def test_readiness_says_that_the_database_is_away(full: Lab) -> None:
     status, body = full.bridge.get(f"{full.services.config.base_url}/readyz")
     assert status == 503
     assert "database" in body["error"]
+
+
+def test_whoever_starts_while_the_disk_is_full_waits_and_says_so_once(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers = iter([StoreUnavailable("full")] * 3 + [lab.services])
+
+    def open_() -> Services:
+        answer = next(answers)
+        if isinstance(answer, StoreUnavailable):
+            raise answer
+        return answer
+
+    assert until_there_is_room(open_, pause=0) is lab.services
+    said = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING and "bridge.cli" in r.name]
+    assert said == [
+        "Waiting, to start when the database can be used: full",
+        "The database can be used now: starting.",
+    ]
+
+
+def test_nobody_waits_for_a_damaged_database(lab: Lab) -> None:
+    def open_() -> Services:
+        raise StoreDamaged("damaged")
+
+    with pytest.raises(StoreDamaged):
+        until_there_is_room(open_, pause=0)

@@ -3,14 +3,15 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Coroutine
+import time
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bridge.cli.settings import Settings
-from bridge.errors import BridgeError, ConfigError
+from bridge.errors import BridgeError, ConfigError, StoreDamaged, StoreUnavailable
 
 if TYPE_CHECKING:
     from bridge.config import Config
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from bridge.services import Services
 
 log = logging.getLogger(__name__)
+
+PAUSE_WITHOUT_ROOM = 2.0  # seconds
 
 
 @click.command()
@@ -68,7 +71,7 @@ def web(settings: Settings, workers: int) -> None:
     if workers > 1:
         serve_with_many(server.host, server.port, partial(_open, settings), workers=workers)
     else:
-        services = settings.open(prompt=True)
+        services = until_there_is_room(partial(settings.open, prompt=True))
         _tell_of_closed(services, config)
         _run(serve(server.host, server.port, services), services)
 
@@ -83,10 +86,40 @@ def worker(settings: Settings) -> None:
     from bridge.cli.supervisor import only_one
     from bridge.worker import work
 
-    services = settings.open()
+    services = until_there_is_room(settings.open)
     _tell_of_closed(services, settings.load_config())
     with only_one(services):
         _run(work(services), services)
+
+
+def until_there_is_room(open_: "Callable[[], Services]", *, pause: float = PAUSE_WITHOUT_ROOM) -> "Services":
+    """Open everything; while the disk is full or the database away, wait, and say so once.
+
+    Raises:
+        StoreError: waiting does not mend it.
+    """
+    if (services := _unless_away(open_, log.error)) is not None:
+        return services
+    quiet = logging.getLogger("bridge.store.outage")
+    before = quiet.level
+    quiet.setLevel(logging.CRITICAL)  # it was said
+    try:
+        while (services := _unless_away(open_, log.debug)) is None:
+            time.sleep(pause)
+    finally:
+        quiet.setLevel(before)
+    log.warning("The database can be used now: starting.")
+    return services
+
+
+def _unless_away(open_: "Callable[[], Services]", tell: "Callable[..., None]") -> "Services | None":
+    try:
+        return open_()
+    except StoreDamaged:
+        raise
+    except StoreUnavailable as error:
+        tell("Waiting, to start when the database can be used: %s", error)
+        return None
 
 
 def _tell_of_closed(services: "Services", config: "Config") -> None:
