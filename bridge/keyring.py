@@ -5,6 +5,7 @@ from functools import cache
 
 from bridge.activitypub.ids import Ids
 from bridge.activitypub.keys import SigningKey, multibase, public_pem
+from bridge.errors import BadKey, StoreError
 from bridge.store.identity import INSTANCE
 
 
@@ -22,6 +23,18 @@ class Keyring:
     def instance(self) -> SigningKey:
         """The key that signs our GETs."""
         return self.of_site(INSTANCE)
+
+    def refuse_unreadable(self) -> None:
+        """Raise `StoreError` for a key that cannot be parsed: nothing would be delivered under its name."""
+        for (owner, _), pem in self._pems.items():
+            try:
+                public_pem(pem)
+            except (BadKey, ValueError, TypeError) as error:
+                whose = f"site {owner!r}" if owner else "instance actor"
+                raise StoreError(
+                    f"The private key of the {whose} in the database cannot be read: restore a backup "
+                    "(docs/operations.md says how)."
+                ) from error
 
     def _of_site(self, site: str) -> SigningKey:
         return SigningKey.from_pem(self._ids.rsa_key(self._actor(site)), self._pems[site, "rsa"])

@@ -89,7 +89,9 @@ def open_services(
         config = replace(config, sites=standing.sites)
         with store.write() as tx:
             sources.sync(tx, _wanted_sources(config), interval=config.polling.min_interval, now=now())
-        return _assemble(config, store, standing, witnesses, reach=reach, now=now)
+        services = _assemble(config, store, standing, witnesses, reach=reach, now=now)
+        services.keys.refuse_unreadable()
+        return services
     except BaseException:
         store.close()
         raise

@@ -16,7 +16,7 @@ from processes import environment
 from bridge.cli.inspect import _gather
 from bridge.errors import StoreDamaged, StoreError, StoreUnavailable
 from bridge.services import Services
-from bridge.store import identity, open_store
+from bridge.store import identity, open_store, schema
 from bridge.store.engine import sqlite_module
 from bridge.store.migrate import UNFINISHED, _tidy
 
@@ -83,7 +83,7 @@ def test_copies_that_were_never_finished_are_removed(tmp_path: Path) -> None:
 
 CRASH = """
 import os, sys
-from bridge.store import identity, open_store
+from bridge.store import identity, open_store, schema
 from bridge.store.engine import sqlite_module
 store = open_store(f"sqlite:///{sys.argv[1]}")
 for number in range(int(sys.argv[2])):
@@ -253,3 +253,19 @@ def test_readiness_says_that_the_database_was_replaced(make_services, clock, sql
             status, body = lab.bridge.get(f"{lab.services.config.base_url}/{page}")
             assert status == 503
             assert "remove fedibridge.db-wal" in body["error"]
+
+
+@pytest.mark.parametrize("algorithm", ["rsa", "ed25519"])
+def test_a_key_that_cannot_be_read_is_a_sentence_at_the_start(make_services, algorithm: str) -> None:
+    first: Services = make_services()
+    with first.store.write() as tx:
+        pem = identity.private_keys(tx)["cafe", algorithm]
+        broken = pem[:60] + "AAAA" + pem[64:]
+        tx.execute(
+            schema.keys.update()
+            .where(schema.keys.c.owner == "cafe", schema.keys.c.algorithm == algorithm)
+            .values(private_pem=broken.replace("M", "B", 3))
+        )
+    first.close()
+    with pytest.raises(StoreError, match="private key of the site 'cafe' in the database cannot be read"):
+        make_services()
