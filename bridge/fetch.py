@@ -88,6 +88,10 @@ class FoundActor:
     keys: tuple[RemoteKey, ...]
 
 
+Counted = tuple[deque[datetime], ...]
+"""Where a fetch was counted, so that it is taken off nowhere else."""
+
+
 class Budget:
     """How many fetches may fail in a minute: a flood of made-up key ids must not make us a weapon.
 
@@ -103,16 +107,14 @@ class Budget:
         self._all_new: deque[datetime] = deque()
         self._answered: dict[str, datetime] = {}
 
-    def take(self, host: str, now: datetime, *, first: bool = False, new: bool = False) -> bool:
-        """Say whether another fetch from this host may be tried, and count it if so.
+    def take(self, host: str, now: datetime, *, first: bool = False, new: bool = False) -> Counted:
+        """Count another fetch from this host, and return where; nowhere, if it may not be tried.
 
         `first`: for someone from whom nothing unproven came lately. What others had tried in vain is not
         held against them. `new`: for what was never tried before, which has an allowance of its own.
         """
-        untried = _recent(self._new[host], now), _recent(self._all_new, now)
-        if new and untried[0] < NEW_PER_HOST and untried[1] < NEW_IN_ALL:
-            self.in_vain(host, now)
-            return True
+        if new and self._has_room_for_new(host, now):
+            return _count(now, self._new[host], self._all_new)
         failed, everywhere = _recent(self._failures[host], now), self._firsts if first else self._all
         most, most_in_all = (
             (FIRSTS_PER_HOST, FIRSTS_IN_ALL) if first else (FAILURES_PER_HOST, FAILURES_IN_ALL)
@@ -120,27 +122,31 @@ class Budget:
         proven = now - self._answered.get(host, _LONG_AGO) < PROVEN_FOR
         spent = failed >= most or _recent(everywhere, now) >= most_in_all
         if failed >= FAILURES_OF_PROVEN if proven else spent:
-            return False
-        self._failures[host].append(now)
-        everywhere.append(now)
+            return ()
         self._forget_quiet_hosts(now)
-        return True
+        return _count(now, self._failures[host], everywhere)
 
     def in_vain(self, host: str, now: datetime) -> None:
-        """Count a fetch of something untried, though it was answered: what was looked for was not in it."""
-        self._new[host].append(now)
-        self._all_new.append(now)
+        """Count a fetch as failed though it was answered: what was looked for was not in it."""
+        if self._has_room_for_new(host, now):
+            _count(now, self._new[host], self._all_new)
+        else:
+            _count(now, self._failures[host], self._all)
 
-    def give_back(self, host: str, then: datetime) -> None:
+    def give_back(self, host: str, then: datetime, counted: Counted) -> None:
         """Count a fetch no longer: it succeeded."""
         self._answered[host] = then
-        self.uncount(host, then)
+        self.uncount(then, counted)
 
-    def uncount(self, host: str, then: datetime) -> None:
+    def uncount(self, then: datetime, counted: Counted) -> None:
         """Count a fetch no longer: it never came to be, for want of something of ours."""
-        for moments in (self._new[host], self._all_new, self._failures[host], self._all, self._firsts):
+        for moments in counted:
             with suppress(ValueError):  # it took so long that it was forgotten meanwhile
                 moments.remove(then)
+
+    def _has_room_for_new(self, host: str, now: datetime) -> bool:
+        of_host, in_all = _recent(self._new[host], now), _recent(self._all_new, now)
+        return of_host < NEW_PER_HOST and in_all < NEW_IN_ALL
 
     def _forget_quiet_hosts(self, now: datetime) -> None:
         if len(self._failures) > 1000:  # hosts are named by strangers: forget those that are quiet
@@ -149,6 +155,12 @@ class Budget:
             if len(counted) > 1000:
                 for quiet in [name for name, failed in counted.items() if not _recent(failed, now)]:
                     del counted[quiet]
+
+
+def _count(now: datetime, *moments: deque[datetime]) -> Counted:
+    for counted in moments:
+        counted.append(now)
+    return moments
 
 
 def _recent(moments: deque[datetime], now: datetime) -> int:
@@ -254,15 +266,16 @@ class Fetcher:
             return NotThere(str(error))
         async with self._turns.setdefault(host, asyncio.Semaphore(PER_HOST)):
             now = self._services.now()
-            if not self._budget.take(host, now, first=first, new=new):
+            counted = self._budget.take(host, now, first=first, new=new)
+            if not counted:
                 why = f"too many failed fetches from {host} lately"
                 return NotNow(why, now + _MINUTE * (0.5 + random.random() / 2), asked=False)  # noqa: S311  spread
             with shared_by(Share.FIRSTS if first else Share.STRANGERS):
                 found = await self._fetch_confirmed(url)
             if not isinstance(found, NotThere | NotNow):
-                self._budget.give_back(host, now)
+                self._budget.give_back(host, now, counted)
             elif isinstance(found, NotNow) and not found.asked:
-                self._budget.uncount(host, now)
+                self._budget.uncount(now, counted)
             return found
 
     async def _fetch_confirmed(self, url: str) -> Mapping[str, Any] | NotThere | NotNow:
@@ -320,7 +333,7 @@ class Fetcher:
             host = host_of(target)
         except BadUrl:
             return True  # the client refuses it
-        return host == host_of(url) or self._budget.take(host, now, new=True)
+        return host == host_of(url) or bool(self._budget.take(host, now, new=True))
 
     async def _get_signed(self, url: str, accept: str, scheme: Scheme) -> Answered | Unreachable:
         key, now = self._services.keys.instance, self._services.now()

@@ -262,7 +262,7 @@ def test_an_effect_that_raises_is_set_aside_too(lab: Lab, monkeypatch: pytest.Mo
         lab.work()
         lab.wait(minutes=10)
     assert [(state, reason) for _, state, reason in lab.arrivals()] == [
-        ("quarantined", "ZeroDivisionError: poison")
+        ("quarantined", "ZeroDivisionError: poison and more")  # in one line
     ]
 
 

@@ -169,7 +169,7 @@ def test_status_shows_sites_sources_and_what_is_wrong(lab: Lab, ask) -> None:
     shown = ask("status")
     assert "@cafe@localhost:8000" in shown
     assert lab.blog.feed in shown
-    assert "answered 500 instead of a feed (1 times in a row)" in shown
+    assert "answered 500 instead of a feed\n" in shown
     assert f"{alice.peer.netloc} does not answer: connection refused" in shown
     assert "1 waiting, 1 delivered, 0 given up" in shown
 
@@ -384,7 +384,7 @@ def test_what_was_given_up_can_be_sent_again(lab: Lab, ask) -> None:
     lab.publish("Fresh buns")
     lab.deliver()
     alice.peer.inbox_status = 202
-    assert ask("deliveries", "retry", "--post", "fresh-buns") == "1 deliveries are due now.\n"
+    assert ask("deliveries", "retry", "--post", "fresh-buns") == "1 delivery is due now.\n"
     lab.wait(seconds=30)
     lab.deliver()
     assert alice.peer.types == ["Accept", "Create"]

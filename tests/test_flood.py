@@ -260,13 +260,13 @@ def test_what_others_tried_in_vain_is_not_held_against_the_first_of_a_party(cloc
 
 def test_no_host_is_asked_without_end_not_even_by_firsts(clock) -> None:
     budget, now = Budget(), clock.now()
-    taken = [budget.take("victim.example", now, first=True) for _ in range(FIRSTS_PER_HOST + 5)]
+    taken = [bool(budget.take("victim.example", now, first=True)) for _ in range(FIRSTS_PER_HOST + 5)]
     assert taken == [True] * FIRSTS_PER_HOST + [False] * 5
 
 
 def test_firsts_and_others_have_allowances_of_their_own(clock) -> None:
     budget, now = Budget(), clock.now()
-    taken = [budget.take(f"h{number}.example", now, first=True) for number in range(FIRSTS_IN_ALL + 5)]
+    taken = [bool(budget.take(f"h{number}.example", now, first=True)) for number in range(FIRSTS_IN_ALL + 5)]
     assert taken == [True] * FIRSTS_IN_ALL + [False] * 5
     assert budget.take("other.example", now)
 

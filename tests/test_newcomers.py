@@ -7,7 +7,7 @@ from fake_peer import FakePeer, Person
 from http_signing import rsa_key
 from lab import CAFE, INBOX, Lab
 
-from bridge.fetch import FAILURES_PER_HOST, LIMIT, NEW_PER_HOST
+from bridge.fetch import FAILURES_OF_PROVEN, FAILURES_PER_HOST, LIMIT, NEW_PER_HOST
 
 GARBAGE = rsa_key(3)
 
@@ -151,7 +151,7 @@ def test_keys_that_are_not_in_the_document_count_as_failures(lab: Lab) -> None:
     for number in range(150):
         alice.send(alice.follow(CAFE), INBOX, key=GARBAGE, key_id=f"{alice.id}?q={number}#k")
     lab.receive()
-    assert len(alice.peer.gets) <= 2 * NEW_PER_HOST + 40
+    assert len(alice.peer.gets) <= 2 * (NEW_PER_HOST + FAILURES_OF_PROVEN + 1)
 
 
 @pytest.mark.parametrize("by", ["redirect", "id"])

@@ -450,7 +450,7 @@ def test_the_delete_of_a_follower_is_kept(services, send) -> None:
     assert waiting(services) == 1
 
 
-@pytest.mark.parametrize("kind", ["View", "Listen", "Travel", "ChatMessage", "Add", "Flag", "x" * 90])
+@pytest.mark.parametrize("kind", ["View", "Listen", "Travel", "ChatMessage", "Add", "x" * 90])
 def test_what_we_take_no_interest_in_is_accepted_and_dropped(services, send, kind: str) -> None:
     assert kind not in EFFECTS
     assert send(ALICE.says(kind, CAFE)) == 202

@@ -36,7 +36,7 @@ _OWN = (
 _STANDS_FOR = {"extra": _EXTRA, "details": ("admonition",), "superfences": ("fenced_code",)}
 _OPTIONS = {"codehilite": {"use_pygments": False, "guess_lang": False}}
 
-_FENCE = re.compile(r"( *)(`{3,}|~{3,})(.*)")
+_FENCE = re.compile(r"( {0,64})(`{3,}|~{3,})(.*)")
 _CONTENTS = re.compile(r"\s{0,3}\[TOC\]\s{0,3}")
 _ABBREVIATION = re.compile(r"\*\[[^\[\]]{1,100}\] ?:.*")
 _HIGHLIGHTED = re.compile(r"\s{0,4}hl_lines=.*")
