@@ -194,7 +194,7 @@ def _count(services: Services, found: Replay) -> None:
     found.posts = states[PostState.PUBLISHED]
     found.deletes = states[PostState.DELETED]
     found.missing = sum(post.missing_since is not None for post in all_posts)
-    shown = [entries.from_stored(entry) for state, entry in stored if state in posts.VISIBLE]
+    shown = [entries.from_stored(entry) for state, entry in stored if state.is_public]
     texts = [changes.text_hash(replace(entry, images=())) for entry in shown if entry.title]
     words = [key for entry in shown for key in weak_keys(entry) if key.startswith("words:")]
     found.duplicates = max(_repeats(texts), _repeats(words))

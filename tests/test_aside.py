@@ -108,7 +108,9 @@ def _spoil(lab: Lab, column: Column[object], value: object, row: int) -> None:
         connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
         connection.exec_driver_sql("PRAGMA ignore_check_constraints=ON")
         try:
-            connection.exec_driver_sql(f"UPDATE {table} SET {column.name} = ? WHERE rowid = ?", (value, row))
+            connection.exec_driver_sql(
+                f'UPDATE {table} SET "{column.name}" = ? WHERE rowid = ?', (value, row)
+            )
         except Exception as error:
             assert "datatype mismatch" in str(error) or "constraint" in str(error), error
         connection.exec_driver_sql("PRAGMA foreign_keys=ON")

@@ -19,7 +19,7 @@ Split = tuple[Fields, str, int]
 
 _MOST = 80  # lines in which a header's end is looked for
 _JUNK = re.compile(
-    r"(?:[\s\ufeff\u200b-\u200f\u2060\u00a0\u00ad\u180e]|<!--(?!\s*\.\.\s).{0,5000}?-->)*", re.DOTALL
+    r"(?:[\s\ufeff\u200b-\u200f\u2060\u00a0\u00ad\u180e]|<!--(?!\s*\.\.\s).{0,1000}?-->)*", re.DOTALL
 )
 _NAMED = re.compile(r"---[ \t]*([A-Za-z][\w+-]{0,20})[ \t]*\n(.{0,65536}?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
 _SEMICOLONS = re.compile(r";;;(?:[ \t]*json)?[ \t]*\n(.{0,65536}?)\n;;;[ \t]*(?:\n|\Z)", re.DOTALL)
