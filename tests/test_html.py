@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import bridge.sources
@@ -152,6 +152,7 @@ markup = st.lists(pieces, max_size=25).map(lambda found: "".join(found).replace(
 
 @settings(max_examples=300, deadline=None)
 @given(st.one_of(st.text(max_size=100), markup))
+@example("00<<<UL>&<UL>000")  # cut where only an item of a list may stand
 def test_any_text_becomes_a_clean_note_and_stays_it(html: str) -> None:
     note = to_note_html(html, base=BASE)
     assert faults(note.html) == []

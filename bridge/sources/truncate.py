@@ -77,7 +77,8 @@ class _Cutter(HTMLParser):
             self._word_cut = self._cut_here(self._open[:-1] if opens else self._open)
 
     def _closing_size(self) -> int:
-        return sum(len(tag) + 3 for tag in self._open) + self._count(f"<p>{MARK}</p>")
+        longest = max(self._count(f"<p>{MARK}</p>"), self._count(_mark_within(self._open)))
+        return sum(len(tag) + 3 for tag in self._open) + longest
 
     def _closing(self) -> str:
         return "".join(f"</{tag}>" for tag in reversed(self._open))
