@@ -1,6 +1,7 @@
 """`bridge demo`: the newcomer's first minute, told step by step."""
 
 import dataclasses
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -56,6 +57,8 @@ def demo(settings: Settings, port: int, follower_port: int, fresh: bool) -> None
         resolve=(*settings.resolve, f"localhost={HOST}"),
     )
     folder = settings.load_config().data
+    # New keys are no news in a demo; elsewhere they may mean that a disk is not mounted.
+    logging.getLogger("bridge.identity").setLevel(logging.ERROR)
     require_free({"--port": port, "--follower-port": follower_port})
     with only_demo(folder), Processes(folder) as processes:
         if fresh:
