@@ -6,7 +6,7 @@ from rows import arrival
 from bridge.store import inbox, leases
 from bridge.store.inbox import SEEN_FOR, Arrival
 
-MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
 
 
 def test_an_arrival_is_handed_to_the_worker_as_it_came(store, clock):
@@ -46,8 +46,8 @@ def test_arrivals_that_wait_for_a_key_are_counted_apart(store, clock):
 
 def test_arrivals_are_claimed_in_the_order_they_came(store, clock):
     with store.write() as tx:
-        for number in range(20):
-            inbox.store(tx, arrival(number), now=clock.now())
+        for number in range(20):  # at the very same moment any of them may be first
+            inbox.store(tx, arrival(number), now=clock.tick(SECOND))
         claimed = [[one.activity_id for one in inbox.claim_due(tx, 7, now=clock.now())] for _ in range(4)]
     assert [len(some) for some in claimed] == [7, 7, 6, 0]
     assert [one for some in claimed for one in some] == [arrival(number).activity_id for number in range(20)]
