@@ -16,15 +16,15 @@ from pathlib import Path
 
 from benchmarks.processes import ROOT
 from benchmarks.tables import Table
-from bridge import changes
+from bridge.changes import judge as changes
+from bridge.changes.keys import weak_keys
 from bridge.config import load_config
-from bridge.drafting import commit_prepared, judge, render
-from bridge.entrykeys import weak_keys
 from bridge.errors import ShrunkenFeed, SourceError
 from bridge.model import PostState
-from bridge.publish import publish_now, send_edit
+from bridge.poll.harvest import commit_prepared, judge, render
+from bridge.publish.posts import publish_now, send_edit
 from bridge.services import Services, open_services
-from bridge.sources.feed import parse_feed
+from bridge.sources.feeds.feed import parse_feed
 from bridge.store import edits, entries, holds, posts, sources
 from bridge.store.sources import Source, SourceForUpdate
 

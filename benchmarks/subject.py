@@ -11,10 +11,10 @@ from sqlalchemy import func, insert, select
 
 from benchmarks.processes import Process, module
 from benchmarks.sink import DOMAIN, Sink
-from bridge import publish
-from bridge.changes import Created
+from bridge.changes.judge import Created
 from bridge.cli.settings import Settings
 from bridge.model import Entry, PostState
+from bridge.publish import posts as publish
 from bridge.services import Services
 from bridge.store import schema, sources
 

@@ -14,9 +14,9 @@ from benchmarks.postgres import POSTGRES, new_database
 from benchmarks.seed import PEM, bulk
 from benchmarks.subject import SITE, new_subject
 from benchmarks.tables import Table
-from bridge.housekeeping import keep_house
 from bridge.services import Services
 from bridge.store import schema
+from bridge.worker.housekeeping import keep_house
 
 GOAL = "at most 200 MB after 730,000 likes"
 _POSTS, _FANS = 500, 3_000

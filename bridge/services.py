@@ -11,11 +11,11 @@ from bridge.activitypub.ids import Ids
 from bridge.addresses import Reach
 from bridge.config import Config, FeedSource, FolderSource, SiteConfig
 from bridge.errors import ConfigError
-from bridge.identity import GENERATORS, Generators, Standing, establish, recall
-from bridge.keyring import Keyring
+from bridge.identity.establish import GENERATORS, Generators, Standing, establish, recall
+from bridge.identity.keyring import Keyring
+from bridge.identity.witness import paths_of
 from bridge.store import Store, identity, migrate, open_store, require_current, sources
 from bridge.store.identity import IdSecret
-from bridge.witness import paths_of
 
 PUBLIC_INTERNET = Reach()
 

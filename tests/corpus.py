@@ -16,9 +16,9 @@ from statistics import median
 from looks import bench, compose
 
 from bridge.compose import kind_of
+from bridge.markup.html import plain_text, to_note_html
 from bridge.model import Entry
-from bridge.sources.feed import parse_feed
-from bridge.sources.html import plain_text, to_note_html
+from bridge.sources.feeds.feed import parse_feed
 
 ARCHIVE = Path(__file__).parents[2] / "shared" / "feeds" / "corpus.tar.xz"
 GOLDEN = Path(__file__).parent / "data" / "corpus.csv"

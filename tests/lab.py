@@ -14,13 +14,13 @@ from loopback import Network
 from sqlalchemy import text
 
 from bridge.activitypub.keys import SigningKey
-from bridge.deliver import Deliverer
-from bridge.fetch import Fetcher
-from bridge.keyring import Keyring
+from bridge.deliver.deliverer import Deliverer
+from bridge.identity.keyring import Keyring
 from bridge.model import DeliveryState, Follower, Post
-from bridge.net import Client
-from bridge.poll import Polled, Poller
-from bridge.receive import Receiver, Registrar
+from bridge.net.client import Client
+from bridge.people.fetch import Fetcher
+from bridge.poll.poller import Polled, Poller
+from bridge.receive.receiver import Receiver, Registrar
 from bridge.services import Services
 from bridge.store import deliveries, followers, posts, sources
 from bridge.store.deliveries import DeliveryReport

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
-from bridge.changes import Changes, Known, Policy, judge
+from bridge.changes.judge import Changes, Known, Policy, judge
 from bridge.model import Entry, PostState
 
 START = datetime(2026, 11, 1, 9, 0, tzinfo=UTC)

@@ -16,9 +16,9 @@ from bridge.config import Config, SiteConfig
 from bridge.config.read import read_config
 from bridge.errors import ConfigError
 from bridge.model import Entry
-from bridge.preview import Preview, preview
-from bridge.sources.feed import parse_feed
-from bridge.sources.markdownpost import Rules, read_post
+from bridge.preview.timelines import Preview, preview
+from bridge.sources.feeds.feed import parse_feed
+from bridge.sources.folders.post import Rules, read_post
 
 FOLDER = Path(__file__).parent / "data" / "looks"
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)

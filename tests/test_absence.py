@@ -8,8 +8,8 @@ from feed_server import Item
 from lab import Lab
 from loopback import Reply, Request
 
-from bridge.absence import PageAsker
 from bridge.model import PostState
+from bridge.poll.missing_pages import PageAsker
 from bridge.store import holds
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bridge.addresses import MAX_URL, Reach, check_url, host_of, is_public, origin, parse_pair, same_origin
 from bridge.errors import BadUrl
-from bridge.sources.sanitize import absolute_url
+from bridge.markup.sanitize import absolute_url
 
 LOCAL = Reach(allow=frozenset({("127.0.0.1", 8001), ("::1", 8002)}))
 

@@ -13,12 +13,12 @@ from rows import add_follower, add_post, news, publish
 from sqlalchemy import Column, insert, select, text
 
 from bridge.cli.inspect import _gather
-from bridge.drafting import Judged, judge, render
 from bridge.errors import StoreUnavailable
 from bridge.model import Harvest
-from bridge.pump import pump
+from bridge.poll.harvest import Judged, judge, render
+from bridge.pump.engine import pump
 from bridge.store import Store, aside, deliveries, posts, schema, sources
-from bridge.worker import Worker
+from bridge.worker.jobs import Worker
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 

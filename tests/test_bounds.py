@@ -14,8 +14,8 @@ from rows import add_post, arrival
 from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text, insert
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError, ProgrammingError
 
-from bridge import effects
 from bridge.model import MAX_ID_BYTES
+from bridge.receive import effects
 from bridge.store import identity, inbox, pictures, posts, schema
 from bridge.store.outage import explain
 from bridge.store.pictures import Viewed

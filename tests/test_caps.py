@@ -17,7 +17,7 @@ from bridge.store import Store, caps, inbox, inboxes, interactions, peers, remot
 from bridge.store.inboxes import Inbox
 from bridge.store.interactions import LIKE, LISTING, QUOTE, NewInteraction
 from bridge.store.peers import Peer
-from bridge.worker import Worker
+from bridge.worker.jobs import Worker
 
 HOUR = timedelta(hours=1)
 

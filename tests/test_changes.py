@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.changes import (
+from bridge.changes.judge import (
     FRESH,
     MOST_UPDATES,
     Known,
@@ -19,7 +19,7 @@ from bridge.changes import (
     publishing_moment,
     update_due_at,
 )
-from bridge.entrykeys import content_hash, text_hash
+from bridge.changes.keys import content_hash, text_hash
 from bridge.model import Controls, Entry, Image, PostState
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

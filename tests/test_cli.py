@@ -22,7 +22,7 @@ from processes import command, environment, free_port, run, run_in_terminal
 from bridge.cli import followers, inspect
 from bridge.cli.main import COMMANDS, cli
 from bridge.errors import StoreError
-from bridge.shares import MOST_OF_A_HOST
+from bridge.poll.shares import MOST_OF_A_HOST
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-7]m")
 

@@ -14,8 +14,8 @@ from sqlalchemy import insert, select, update
 from bridge.clock import NOT_BEFORE, SteadyClock, SteadyZone
 from bridge.store import Store, deliveries, identity, inbox, moments, schema
 from bridge.store.leases import LEASE
-from bridge.timekeeper import Timekeeper
-from bridge.worker import Every, Worker
+from bridge.worker.jobs import Every, Worker
+from bridge.worker.timekeeper import Timekeeper
 
 HOUR, DAY, YEAR = timedelta(hours=1), timedelta(days=1), timedelta(days=365)
 

@@ -9,11 +9,11 @@ from lab import BAKERY, BASE_URL, CAFE, INBOX, SHARED_INBOX, Lab
 from sqlalchemy import text
 from web_visitor import BROWSER, Visitor
 
-from bridge.closing import close
 from bridge.config import SiteConfig
 from bridge.errors import IdentityChanged
 from bridge.model import PostState
-from bridge.pins import Pinner
+from bridge.publish.closing import close
+from bridge.publish.pins import Pinner
 from bridge.services import Services, open_services
 from bridge.store import (
     deliveries,

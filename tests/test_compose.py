@@ -26,13 +26,13 @@ from bridge.compose import (
 )
 from bridge.compose import body as compose_body
 from bridge.errors import ConfigError
+from bridge.markup.as_seen_by import keep_as_mastodon
+from bridge.markup.html import begin_html, one_line, plain_text, strip_controls, to_note_html
+from bridge.markup.sanitize import clean_note
 from bridge.model import PUBLIC, Controls, Enclosure, Entry, Image, Visibility
-from bridge.preview import count_characters
-from bridge.sources.feed import parse_feed
-from bridge.sources.html import begin_html, one_line, plain_text, strip_controls, to_note_html
-from bridge.sources.markdownpost import Rules, read_post
-from bridge.sources.receivers import keep_as_mastodon
-from bridge.sources.sanitize import clean_note
+from bridge.preview.timelines import count_characters
+from bridge.sources.feeds.feed import parse_feed
+from bridge.sources.folders.post import Rules, read_post
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

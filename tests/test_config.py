@@ -12,7 +12,7 @@ from bridge.config import Config, FeedSource, FolderSource, load_config, local
 from bridge.config.lines import find_lines, line_of
 from bridge.config.values import PAGE_FIELDS
 from bridge.errors import ConfigError
-from bridge.sources import permalink
+from bridge.sources.folders import permalink
 
 ROOT = Path(__file__).parent.parent
 

@@ -9,9 +9,9 @@ from http_signing import CAVAGE, RFC9421, Signer, rsa_key
 from lab import CAFE, INBOX, Lab
 from sqlalchemy import text
 
-from bridge.deliver import Deliverer
+from bridge.deliver.deliverer import Deliverer
+from bridge.deliver.retry import PATIENCE
 from bridge.model import Answered, DeliveryState, Scheme
-from bridge.retry import PATIENCE
 from bridge.store import deliveries, peers
 
 PENDING, DELIVERED, DROPPED = DeliveryState.PENDING, DeliveryState.DELIVERED, DeliveryState.DROPPED

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from test_folder import NOW, SITE, harvest, post, write
 
+from bridge.markup.html import to_note_html
 from bridge.model import Entry
-from bridge.sources.folder import Folder, read_folder, scan
-from bridge.sources.generator import COMMONMARK, PELICAN, UNTOLD, Dialect, dialect_of
-from bridge.sources.html import to_note_html
-from bridge.sources.permalink import pelican_slug, slug_of
-from bridge.sources.pythonmarkdown import TooCostlyError, render_python
+from bridge.sources.folders.folder import Folder, read_folder, scan
+from bridge.sources.folders.generator import COMMONMARK, PELICAN, UNTOLD, Dialect, dialect_of
+from bridge.sources.folders.permalink import pelican_slug, slug_of
+from bridge.sources.folders.pythonmarkdown import TooCostlyError, render_python
 
 SITES = Path(__file__).parent / "data" / "folders"
 NIKOLAS = "BLOG_TITLE = 'The mill'\nPOSTS = (('posts/*.md', 'posts', 'post.tmpl'),)\n"

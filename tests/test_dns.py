@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 
 from bridge.addresses import Reach
-from bridge.dns import PER_DOMAIN, Lookups, Share, _share, shared_by
-from bridge.fetch import Fetcher, NotNow
-from bridge.net import Client
+from bridge.net.client import Client
+from bridge.net.dns import PER_DOMAIN, Lookups, Share, _share, shared_by
+from bridge.people.fetch import Fetcher, NotNow
 
 
 class Resolver:

@@ -194,19 +194,16 @@ def test_the_example_config_loads_and_its_comments_are_toml():
 
 
 def modules_in_the_picture() -> set[str]:
+    """Read the picture: “package/  what it is: module (what it does), module”, or “module  what it is”."""
     picture = next(found for found in blocks((ROOT / "docs/design.md").read_text(encoding="utf-8"), "text"))
     named: set[str] = set()
-    package = ""
-    for line in picture.splitlines()[1:]:
-        start = re.match(r" {4}(?P<name>[a-z0-9_/]+) +(?P<rest>\S.*)$", line)
-        if start and not start["name"].endswith("/"):
-            named.add(start["name"])
-            package = ""
-            continue
-        if start:
-            package = start["name"]
-        listed = re.sub(r"\[.*", "", start["rest"] if start else line)
-        named |= {package + name for name in re.findall(r"[a-z0-9_]+", listed)} if package else set()
+    for entry in re.findall(r"^ {4}\S.*\n(?: {5,}.*\n)*", picture, re.MULTILINE):
+        name, said = entry.split(maxsplit=1)
+        if name.endswith("/"):
+            plain = re.sub(r"\[[^\]]*\]|\([^)]*\)", "", said)
+            named |= {name + module.split()[0] for module in plain.rpartition(":")[2].split(",")}
+        else:
+            named.add(name)
     return named
 
 

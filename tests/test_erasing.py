@@ -14,8 +14,8 @@ from rows import add_follower, add_post, arrival, queue
 from sqlalchemy import select, text
 
 from bridge.cli.supervisor import only_one
-from bridge.effects import MAX_REPLY, shown_reply
 from bridge.model import RemoteKey
+from bridge.receive.effects import MAX_REPLY, shown_reply
 from bridge.store import aside, deliveries, erasure, inbox, inboxes, interactions, remote, reports, schema
 from bridge.store.inboxes import Inbox
 from bridge.store.interactions import LIKE, NewInteraction

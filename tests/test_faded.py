@@ -8,10 +8,10 @@ from databases import opened
 from rows import actor, add_post, add_site, arrival, claim, news, queue
 from sqlalchemy import func, select
 
-from bridge.housekeeping import KEEP_DELIVERIES, KEEP_REACTIONS, KEEP_STRANGERS, keep_house
 from bridge.model import Delivered, RemoteKey
 from bridge.store import deliveries, faded, inbox, interactions, remote, schema
 from bridge.store.interactions import BOOST, LIKE, LISTING, QUOTE, REPLY, NewInteraction
+from bridge.worker.housekeeping import KEEP_DELIVERIES, KEEP_REACTIONS, KEEP_STRANGERS, keep_house
 
 ANN, BEN = actor("ann").id, actor("ben").id
 POST = "https://cafe.example/ap/cafe/posts/p1"

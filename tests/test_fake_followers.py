@@ -9,8 +9,8 @@ from http_signing import rsa_key
 from lab import CAFE, INBOX, Lab
 from rows import actor, add_follower, claim, news, publish, queue
 
-from bridge.admission import review
 from bridge.model import DeliveryState, Retry
+from bridge.receive.admission import review
 from bridge.store import deliveries, followers, inboxes, peers
 from bridge.store.followers import NewFollower
 from bridge.store.inboxes import MOST_FOREIGN, MOST_UNPROVEN, Inbox

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import NotAFeed
+from bridge.markup.html import to_note_html
 from bridge.model import Harvest
-from bridge.sources.feed import MAX_ENTRIES, parse_feed
+from bridge.sources.feeds.feed import MAX_ENTRIES, parse_feed
 from bridge.sources.fields import language_tag
-from bridge.sources.html import to_note_html
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 URL = "https://harbour.test/feed.xml"

@@ -10,7 +10,7 @@ from fake_peer import GOTOSOCIAL, MASTODON, Document, FakePeer, Person, Software
 from http_signing import CAVAGE, RFC9421, public_pem, rsa_key
 from lab import CAFE, INBOX, Lab
 
-from bridge.fetch import (
+from bridge.people.fetch import (
     FAILURES_OF_PROVEN,
     FAILURES_PER_HOST,
     NEW_PER_HOST,

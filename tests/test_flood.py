@@ -14,7 +14,8 @@ from rows import arrival
 from sqlalchemy import text
 
 from bridge.addresses import domain_of
-from bridge.fetch import (
+from bridge.model import Answered
+from bridge.people.fetch import (
     CROWD,
     CROWDED_SECONDS,
     FAILURES_IN_ALL,
@@ -25,7 +26,6 @@ from bridge.fetch import (
     Budget,
     Fetcher,
 )
-from bridge.model import Answered
 from bridge.store import Store, Tx, inbox, strangers
 from bridge.store.inbox import OTHER_SLOTS, Arrival, Received
 from bridge.store.strangers import MAX_OF_PARTY, PARTY_WINDOW, PER_HOST

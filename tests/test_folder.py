@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from bridge.errors import ConfigError, FolderError, SourceError
+from bridge.markup.html import to_note_html
 from bridge.model import Entry, Harvest
-from bridge.sources.folder import Cached, Folder, fingerprint, open_below, read_folder, scan
-from bridge.sources.html import to_note_html
-from bridge.sources.permalink import check_template
+from bridge.sources.folders.folder import Cached, Folder, fingerprint, open_below, read_folder, scan
+from bridge.sources.folders.permalink import check_template
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 SITE = "https://bakery.test"

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import SourceError
-from bridge.sources import frontmatter
-from bridge.sources.frontmatter import Fields, split
+from bridge.sources.folders import frontmatter
+from bridge.sources.folders.frontmatter import Fields, split
 
 
 def yaml(block: str) -> Fields:

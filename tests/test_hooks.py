@@ -6,11 +6,10 @@ import pytest
 from web_visitor import Visitor
 from werkzeug.test import TestResponse
 
-from bridge import hooks
 from bridge.errors import ConfigError, SignatureError
 from bridge.services import Services
 from bridge.store import sources, subscriptions
-from bridge.web import create_app, create_wsgi
+from bridge.web import build_calls, create_app, create_wsgi
 from bridge.web.hooks import expects
 
 SECRET = "a secret that nobody can guess".replace(" ", "-")
@@ -46,7 +45,10 @@ def is_due(services: Services) -> bool:
 
 def signed(services: Services, body: bytes = b"{}", *, secret: str = SECRET, age: int = 0) -> dict[str, str]:
     timestamp = str(int(services.now().timestamp()) - age)
-    return {hooks.TIMESTAMP: timestamp, hooks.SIGNATURE: hooks.sign(secret, timestamp, body)}
+    return {
+        build_calls.TIMESTAMP: timestamp,
+        build_calls.SIGNATURE: build_calls.sign(secret, timestamp, body),
+    }
 
 
 def bearer(secret: str = SECRET) -> dict[str, str]:
@@ -97,7 +99,7 @@ def test_a_call_of_ghosts_is_believed_only_when_it_is_fresh_and_fits(services, v
 @pytest.mark.parametrize("header", ["", "sha256=00", "sha256=00, t=", "sha256=00, t=soon", "t=1", "ü, t=1"])
 def test_what_ghost_would_not_write_is_refused(services, header):
     with pytest.raises(SignatureError):
-        hooks.check({"x-ghost-signature": header}, b"", SECRET, now=services.now())
+        build_calls.check({"x-ghost-signature": header}, b"", SECRET, now=services.now())
 
 
 def test_a_notification_of_cloudflares_is_believed_for_its_secret(services, visitor):
@@ -160,9 +162,9 @@ def test_clocks_may_differ_a_little(services, visitor, age):
 
 @pytest.mark.parametrize("timestamp", ["", "soon", "-1", "1e9", "9" * 13, "9" * 400, "٣"])
 def test_a_timestamp_is_a_plain_number(services, timestamp):
-    headers = {hooks.TIMESTAMP.lower(): timestamp, hooks.SIGNATURE.lower(): "sha256=00"}
+    headers = {build_calls.TIMESTAMP.lower(): timestamp, build_calls.SIGNATURE.lower(): "sha256=00"}
     with pytest.raises(SignatureError):
-        hooks.check(headers, b"", SECRET, now=services.now())
+        build_calls.check(headers, b"", SECRET, now=services.now())
 
 
 def test_a_signed_call_is_judged_by_its_signature_whatever_else_it_brings(services, visitor):

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import bridge.markup
 import bridge.sources
-from bridge.sources import sanitize
-from bridge.sources.html import (
+from bridge.markup import sanitize
+from bridge.markup.html import (
     absolute_url,
     absolutise,
     clean_incoming,
@@ -219,8 +220,9 @@ PUMPS = (
 
 
 def test_every_expression_on_remote_text_is_linear() -> None:
-    names = [module.name for module in pkgutil.iter_modules(bridge.sources.__path__)]
-    modules = [importlib.import_module(f"bridge.sources.{name}") for name in names]
+    homes = (bridge.markup, bridge.sources)
+    names = [m.name for home in homes for m in pkgutil.walk_packages(home.__path__, f"{home.__name__}.")]
+    modules = [importlib.import_module(name) for name in names]
     found = [(m, n, v) for m in modules for n, v in vars(m).items() if isinstance(v, re.Pattern)]
     assert len(found) > 25
     for module, name, pattern in found:

@@ -8,14 +8,14 @@ import pytest
 from databases import at_once
 from rows import actor
 
-from bridge import witness
 from bridge.config.remembered import from_kept, to_kept
 from bridge.errors import BridgeError, IdentityChanged
-from bridge.identity import MARKER, count_on, establish, unguarded
+from bridge.identity import witness
+from bridge.identity.establish import MARKER, count_on, establish, unguarded
+from bridge.identity.witness import fingerprint
 from bridge.services import open_services
 from bridge.store import followers, identity, open_store, schema
 from bridge.store.followers import NewFollower
-from bridge.witness import fingerprint
 
 SECOND_SITE = """
 [sites.bakery]

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import NotAFeed
-from bridge.sources.feed import parse_feed
-from bridge.sources.jsonfeed import load, parse_json_feed
-from bridge.sources.rawfeed import look_at
+from bridge.sources.feeds.feed import parse_feed
+from bridge.sources.feeds.jsonfeed import load, parse_json_feed
+from bridge.sources.feeds.raw import look_at
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 URL = "https://pond.test/feed.json"

@@ -10,7 +10,7 @@ from databases import opened
 from rows import actor, add_site, arrival, claim, queue, source_of
 
 from bridge.model import Retry
-from bridge.pump import RENEWAL
+from bridge.pump.engine import RENEWAL
 from bridge.store import Store, Tx, deliveries, inbox, remote, sources, subscriptions
 from bridge.store.leases import LEASE
 from bridge.store.sources import SourceForUpdate

@@ -9,13 +9,13 @@ import pytest
 from lab import Lab
 from loopback import Network, Reply
 
-from bridge.entrykeys import strong_keys
+from bridge.changes.keys import strong_keys
 from bridge.lint import RULES, Finding, Look, Severity, examine, restore, rule, store
 from bridge.lint.reference import main, render
 from bridge.lint.rules import GENERATORS
 from bridge.model import Answered, Entry, Harvest
-from bridge.sources.feed import parse_feed
-from bridge.sources.rawfeed import look_at
+from bridge.sources.feeds.feed import parse_feed
+from bridge.sources.feeds.raw import look_at
 
 ROOT = Path(__file__).resolve().parent.parent
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -17,11 +17,11 @@ from PIL import Image as Pillow
 from web_visitor import Visitor
 
 from bridge.activitypub.ids import Ids
-from bridge.holding import PUBLISH, decide
-from bridge.lookat import Viewer, tidy_pictures
+from bridge.look.shown import MAX_PROBLEMS, Pictured, missing, show
+from bridge.look.viewer import Viewer, tidy_pictures
 from bridge.model import Entry, Image, Post, PostState
-from bridge.pictured import MAX_PROBLEMS, Pictured, missing, show
 from bridge.pictures import MAX_BYTES, keep_copy
+from bridge.publish.holds import PUBLISH, decide
 from bridge.store import holds, pictures
 from bridge.store.pictures import Viewed
 from bridge.web import create_wsgi

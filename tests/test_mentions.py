@@ -8,7 +8,7 @@ from fake_peer import Person
 from lab import Lab
 from loopback import Reply
 
-from bridge.secondlook import SecondLooker
+from bridge.publish.late_pictures import SecondLooker
 
 
 @pytest.mark.parametrize("asked", [True, False])

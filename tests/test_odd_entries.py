@@ -11,9 +11,9 @@ from lab import Lab
 from processes import run
 from spellings import DATES, URLS
 
-from bridge.absence import PageAsker
 from bridge.cli.preview import _preview
 from bridge.model import Entry, PostState
+from bridge.poll.missing_pages import PageAsker
 
 WORST = (
     *(

@@ -10,10 +10,10 @@ from lab import Lab
 
 from bridge.cli.inspect import _gather
 from bridge.model import Answered, DeliveryState, Fault, Unreachable
-from bridge.net import Client
-from bridge.ourclock import ENOUGH, MOST, OtherClocks, said_offset, skew
+from bridge.net.client import Client
+from bridge.net.our_clock import ENOUGH, MOST, OtherClocks, said_offset, skew
 from bridge.store import inboxes, peers
-from bridge.worker import Worker
+from bridge.worker.jobs import Worker
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -13,12 +13,12 @@ from sqlalchemy.exc import OperationalError
 
 from bridge.cli.run import until_there_is_room
 from bridge.errors import StoreDamaged, StoreUnavailable
-from bridge.pump import pump
+from bridge.pump.engine import pump
 from bridge.services import Services
 from bridge.store import Store, identity
 from bridge.store.engine import _postgresql
 from bridge.store.outage import CALM_WHEN_FULL, Watch
-from bridge.worker import Worker
+from bridge.worker.jobs import Worker
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.markup.pagehead import page_picture
 from bridge.model import Image
-from bridge.sources.pagehead import page_picture
 
 PAGE = "https://cafe.example/blog/buns/"
 

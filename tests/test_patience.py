@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
-from bridge.openfiles import SPARE_FILES, WAITING_TIMES, most_under_way
-from bridge.patience import FIRST, LONGEST, SHORTEST, TIMES, Patience
-from bridge.pump import pump
+from bridge.pump.engine import pump
+from bridge.pump.open_files import SPARE_FILES, WAITING_TIMES, most_under_way
+from bridge.pump.patience import FIRST, LONGEST, SHORTEST, TIMES, Patience
 
 
 def taught(*seconds: float) -> float:

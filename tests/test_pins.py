@@ -9,7 +9,7 @@ from fake_peer import Person
 from lab import CAFE, Lab
 from web_visitor import Visitor
 
-from bridge.pins import ROTATION, Pinner, Round, decide
+from bridge.publish.pins import ROTATION, Pinner, Round, decide
 from bridge.web import create_app
 
 NOW_LATER = ROTATION + timedelta(minutes=1)

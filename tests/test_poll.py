@@ -11,7 +11,7 @@ from loopback import Reply, Request
 from sqlalchemy import update
 
 from bridge.model import PostState
-from bridge.shares import MOST_FAILING_OF_A_HOST, MOST_OF_A_HOST, Shares
+from bridge.poll.shares import MOST_FAILING_OF_A_HOST, MOST_OF_A_HOST, Shares
 from bridge.store import holds, schema, sources
 
 QUARTER, HALF_DAY = timedelta(minutes=15), timedelta(hours=12)

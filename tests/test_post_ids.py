@@ -9,7 +9,7 @@ from lab import Lab
 from sqlalchemy import text
 
 from bridge.activitypub.ids import mint_post_id
-from bridge.identity import MARKER
+from bridge.identity.establish import MARKER
 from bridge.services import Services
 from bridge.store import migrate, open_store
 

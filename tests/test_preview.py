@@ -15,10 +15,10 @@ from looks import NOW, Bench, bench, compose
 from processes import run
 
 from bridge.cli.richpost import to_text
+from bridge.markup.as_seen_by import as_misskey, keep_as_mastodon
 from bridge.model import Controls, Enclosure, Entry, Image, Visibility
-from bridge.preview import Level, Preview, count_characters, preview
-from bridge.preview_page import render_page
-from bridge.sources.receivers import as_misskey, keep_as_mastodon
+from bridge.preview.page import render_page
+from bridge.preview.timelines import Level, Preview, count_characters, preview
 
 PAGE = "https://cafe.example/buns/"
 BUNS = Entry(guid="buns", link=PAGE, title="Fresh buns", html="<p>At eight.</p>", published_at=NOW)

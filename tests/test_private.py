@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from bridge.changes import Policy, Reason, judge
-from bridge.matching import Known
+from bridge.changes.judge import Policy, Reason, judge
+from bridge.changes.matching import Known
 from bridge.model import Entry, Harvest, PostState
-from bridge.sources.feed import parse_feed
-from bridge.sources.folder import Folder, fingerprint, read_folder, scan
+from bridge.sources.feeds.feed import parse_feed
+from bridge.sources.folders.folder import Folder, fingerprint, read_folder, scan
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 SITE = "https://mill.test"

@@ -11,7 +11,7 @@ from http_signing import rsa_key
 from lab import CAFE, INBOX, Lab
 
 from bridge.model import DeliveryState, PostState
-from bridge.publish import delete_post
+from bridge.publish.posts import delete_post
 from bridge.store import aside, posts
 
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from bridge.errors import StoreUnavailable
-from bridge.pump import pump
+from bridge.pump.engine import pump
 
 
 class Queue:

@@ -8,9 +8,9 @@ from fake_peer import GOTOSOCIAL, MASTODON, MISSKEY, PLEROMA, PUBLIC, Software
 from http_signing import CAVAGE, RFC9421, ed25519_key, rsa_key
 from lab import BAKERY, CAFE, INBOX, SHARED_INBOX, Lab
 
-from bridge import effects
 from bridge.activitypub.keys import multibase
 from bridge.model import DeliveryState
+from bridge.receive import effects
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.deliver.retry import MISSING, PATIENCE, REFUSED, decide, is_down
 from bridge.model import Answered, Delivered, Drop, Retry, Unreachable
-from bridge.retry import MISSING, PATIENCE, REFUSED, decide, is_down
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

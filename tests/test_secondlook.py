@@ -12,10 +12,10 @@ from lab import BASE_URL, Lab
 from loopback import Reply
 from picture_server import PictureHost
 
+from bridge.look.shown import BAD_FOR, next_look, shows_others
 from bridge.model import Post, PostState
-from bridge.pictured import BAD_FOR, next_look, shows_others
-from bridge.publish import delete_post
-from bridge.secondlook import SecondLooker
+from bridge.publish.late_pictures import SecondLooker
+from bridge.publish.posts import delete_post
 
 PNG = saved(drawing(), "PNG")
 OTHER = saved(drawing(80, 40).rotate(180), "PNG")

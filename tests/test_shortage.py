@@ -13,11 +13,11 @@ import pytest
 from lab import Lab
 
 from bridge.addresses import Reach
-from bridge.fetch import FAILURES_IN_ALL, FoundActor, NotNow
+from bridge.deliver.retry import is_down
 from bridge.model import Answered, DeliveryState, Fault, Unreachable
-from bridge.net import Client
-from bridge.openfiles import SPARE_FILES, WAITING_TIMES, files, fitting, make_room
-from bridge.retry import is_down
+from bridge.net.client import Client
+from bridge.people.fetch import FAILURES_IN_ALL, FoundActor, NotNow
+from bridge.pump.open_files import SPARE_FILES, WAITING_TIMES, files, fitting, make_room
 from bridge.store import inboxes, peers
 
 PENDING = DeliveryState.PENDING

@@ -17,6 +17,7 @@ from bridge.activitypub import signatures, values
 from bridge.activitypub.content import page_link
 from bridge.activitypub.discovery import parse_resource
 from bridge.activitypub.signatures import message
+from bridge.activitypub.websub import find_hub, parse_links, parse_question, prefer_https, resolve
 from bridge.addresses import (
     check_url,
     host_of,
@@ -28,24 +29,26 @@ from bridge.addresses import (
     same_site,
     take_apart,
 )
-from bridge.changes import all_keys, is_strange, judge
+from bridge.changes.judge import all_keys, is_strange, judge
+from bridge.changes.keys import canonical_link, content_hash, strong_keys, text_hash, weak_keys
+from bridge.changes.matching import match_entries
 from bridge.cli.richpost import to_text
 from bridge.compose import sameness
-from bridge.entrykeys import canonical_link, content_hash, strong_keys, text_hash, weak_keys
 from bridge.errors import BridgeError
 from bridge.lint import Look
-from bridge.matching import match_entries
+from bridge.markup import pagehead, pictures, sanitize
+from bridge.markup.as_seen_by import as_misskey
+from bridge.markup.text import strip_controls
 from bridge.model import Entry, Harvest
-from bridge.net import parse_retry_after
-from bridge.preview import preview
-from bridge.preview_page import render_page
-from bridge.sources import feedlinks, fields, frontmatter, pagehead, permalink, pictures, sanitize
-from bridge.sources.feed import parse_feed
-from bridge.sources.folder import Folder, read_folder
-from bridge.sources.rawfeed import look_at
-from bridge.sources.receivers import as_misskey
-from bridge.sources.text import strip_controls
-from bridge.websub import find_hub, parse_links, parse_question, prefer_https, resolve
+from bridge.net.client import parse_retry_after
+from bridge.preview.page import render_page
+from bridge.preview.timelines import preview
+from bridge.sources import fields
+from bridge.sources.feeds import links
+from bridge.sources.feeds.feed import parse_feed
+from bridge.sources.feeds.raw import look_at
+from bridge.sources.folders import frontmatter, permalink
+from bridge.sources.folders.folder import Folder, read_folder
 
 NOW = datetime(2026, 5, 2, 12, tzinfo=UTC)
 FEED = "https://cafe.example/feed"
@@ -106,7 +109,7 @@ ADDRESS_READERS: dict[str, Callable[[str], object]] = {
     "watch_url": pictures.watch_url,
     "link_label": pictures.link_label,
     "picture": lambda url: pictures.picture({"src": url, "srcset": url}),
-    "without_tracking": feedlinks.without_tracking,
+    "without_tracking": links.without_tracking,
     "join_site": lambda url: permalink.join_site("https://cafe.example/", url),
     "join_site of": lambda url: permalink.join_site(url, "/x"),
     "slugify": permalink.slugify,

@@ -15,10 +15,10 @@ from lab import Lab
 from bridge.cli.supervisor import LOOK_EVERY, SILENT, Child, is_silent
 from bridge.errors import StoreUnavailable
 from bridge.progress import FAILING, Progress, from_detail, to_detail
-from bridge.pump import REPORT, pump
+from bridge.pump.engine import REPORT, pump
 from bridge.store import identity
-from bridge.watchdog import EX_STANDING, Watchdog
-from bridge.worker import Worker
+from bridge.worker.jobs import Worker
+from bridge.worker.watchdog import EX_STANDING, Watchdog
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINUTE = 60.0

@@ -8,10 +8,10 @@ from http_signing import rsa_key
 from lab import BAKERY, CAFE, INBOX, Lab
 from rows import OBJECT, actor, add_follower, add_post, claim, news, publish, queue
 
-from bridge import effects
 from bridge.model import Delivered, DeliveryState, Drop, DropCause, PostState
-from bridge.publish import delete_post
-from bridge.sendagain import send_again
+from bridge.publish.posts import delete_post
+from bridge.publish.send_again import send_again
+from bridge.receive import effects
 from bridge.store import deliveries, followers, interactions, posts, remote
 from bridge.store.interactions import NewInteraction
 

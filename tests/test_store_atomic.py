@@ -4,9 +4,9 @@ import pytest
 from rows import add_follower, source_of
 from sqlalchemy import event
 
-from bridge.changes import judge
+from bridge.changes.judge import judge
 from bridge.model import Entry
-from bridge.publish import commit, delete_post, draft_created, draft_edited
+from bridge.publish.posts import commit, delete_post, draft_created, draft_edited
 from bridge.store import posts, schema
 
 TABLES = [table.name for table in schema.metadata.sorted_tables]
@@ -63,7 +63,7 @@ def publish(services, entry):
 
 
 def _as_known(found):
-    from bridge.changes import Known
+    from bridge.changes.judge import Known
 
     return {key: Known(post.pk, post.state, post.content_hash, post.text_hash) for key, post in found.items()}
 

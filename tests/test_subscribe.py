@@ -22,13 +22,13 @@ from werkzeug.serving import make_server
 from werkzeug.test import Client as WsgiClient
 
 from bridge.model import Unreachable
-from bridge.net import Client
+from bridge.net.client import Client
+from bridge.poll.hubs import Subscriber, decide
 from bridge.services import open_services, utc_now
 from bridge.store import schema, sources, subscriptions
 from bridge.store.subscriptions import ACTIVE, ASKED, DENIED, LEAVING, LEFT
-from bridge.subscribe import Subscriber, decide
 from bridge.web import create_app, create_wsgi
-from bridge.worker import Worker
+from bridge.worker.jobs import Worker
 
 DAY = timedelta(days=1)
 BLOG = ("cafe", "blog", "feed", "https://cafe.example/feed.xml")

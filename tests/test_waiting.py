@@ -9,9 +9,9 @@ from feed_server import Item
 from lab import Lab
 from loopback import Reply, Request
 
-from bridge.absence import PageAsker
 from bridge.model import PostState
-from bridge.publish import as_news
+from bridge.poll.missing_pages import PageAsker
+from bridge.publish.posts import as_news
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from web_visitor import AS2, BROWSER, CAFE, SPLIT, Stranger, Visitor, publish
 
 from bridge.activitypub.documents import OUTBOX_PAGE_SIZE, timestamp
 from bridge.activitypub.ids import mint_activity_id
-from bridge.effects import queue_answer
 from bridge.model import PostState
-from bridge.publish import announce_profile, delete_post
+from bridge.publish.posts import announce_profile, delete_post
+from bridge.receive.effects import queue_answer
 from bridge.store import deliveries, interactions, posts
 from bridge.store.interactions import BOOST, LIKE, REPLY, NewInteraction
 from bridge.web import create_wsgi

@@ -8,7 +8,7 @@ from flask import Flask
 from web_visitor import AS2, BROWSER, Visitor, publish
 from werkzeug.routing import Rule
 
-from bridge.folders import copies_folder
+from bridge.look.own_files import copies_folder
 from bridge.pictures import keep_copy
 from bridge.store import identity
 from bridge.web import create_app, create_wsgi

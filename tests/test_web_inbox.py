@@ -17,8 +17,8 @@ from web_visitor import CAFE, INBOX, SHARED_INBOX, Document, Stranger, Visitor, 
 from bridge.activitypub.keys import load_public_key
 from bridge.activitypub.parse import parse_activity
 from bridge.activitypub.signatures import parse, verify
-from bridge.effects import EFFECTS
-from bridge.receive import stored_request
+from bridge.receive.effects import EFFECTS
+from bridge.receive.receiver import stored_request
 from bridge.store import Store, Tx, inbox, remote, strangers
 from bridge.web import create_wsgi
 from bridge.web import inbox as web_inbox

@@ -431,7 +431,14 @@ def test_the_web_process_does_not_even_load_what_could_ask() -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, check=True, text=True
     ).stdout.split()
-    forbidden = {"bridge.net", "bridge.fetch", "bridge.deliver", "bridge.worker", "aiohttp", "urllib.request"}
+    forbidden = {
+        "bridge.net.client",
+        "bridge.people.fetch",
+        "bridge.deliver.deliverer",
+        "bridge.worker.jobs",
+        "aiohttp",
+        "urllib.request",
+    }
     assert forbidden.isdisjoint(loaded)
 
 

@@ -5,9 +5,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from bridge.model import Harvest
-from bridge.sources.feed import parse_feed
-from bridge.websub import (
+from bridge.activitypub.websub import (
     Advert,
     find_hub,
     is_signed,
@@ -16,6 +14,8 @@ from bridge.websub import (
     renew_at,
     request_form,
 )
+from bridge.model import Harvest
+from bridge.sources.feeds.feed import parse_feed
 
 FEED = "https://cafe.example/feed.xml"
 HUB = "https://hub.example/"

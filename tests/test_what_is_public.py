@@ -15,11 +15,11 @@ from bridge.activitypub.documents import encode
 from bridge.activitypub.ids import mint_activity_id
 from bridge.activitypub.parse import parse_activity
 from bridge.compose import compose_note
-from bridge.effects import EFFECTS, concerns_us, take_effect
-from bridge.folders import copies_folder
-from bridge.incoming import Incoming
+from bridge.look.own_files import copies_folder
 from bridge.model import PUBLIC, Entry, Image, Post, PostState
 from bridge.pictures import keep_copy
+from bridge.receive.effects import EFFECTS, concerns_us, take_effect
+from bridge.receive.incoming import Incoming
 from bridge.services import Services
 from bridge.store import deliveries, identity, interactions, posts, remote, sources
 from bridge.store.deliveries import NewActivity

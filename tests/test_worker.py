@@ -9,7 +9,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from lab import CAFE, INBOX, Lab
 
 from bridge.store import deliveries, identity, inbox
-from bridge.worker import Worker
+from bridge.worker.jobs import Worker
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_a_job_that_keeps_failing_is_logged_once_and_once_more_when_it_works(
         if problem:
             raise problem
 
-    with caplog.at_level("INFO", "bridge.worker"):
+    with caplog.at_level("INFO", "bridge.worker.jobs"):
         while problems:
             lab.run(worker._run("deliver", go_on))
     said = [record.getMessage() for record in caplog.records]

@@ -9,7 +9,7 @@ from bridge.cli.posts import name_in
 from bridge.cli.settings import Settings
 from bridge.errors import StoreError
 from bridge.model import DeliveryState
-from bridge.sendagain import send_again
+from bridge.publish.send_again import send_again
 from bridge.services import Services
 from bridge.store import deliveries as stored
 from bridge.store import peers, posts

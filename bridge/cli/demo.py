@@ -58,7 +58,7 @@ def demo(settings: Settings, port: int, follower_port: int, fresh: bool) -> None
     )
     folder = settings.load_config().data
     # New keys are no news in a demo; elsewhere they may mean that a disk is not mounted.
-    logging.getLogger("bridge.identity").setLevel(logging.ERROR)
+    logging.getLogger("bridge.identity.establish").setLevel(logging.ERROR)
     require_free({"--port": port, "--follower-port": follower_port})
     with only_demo(folder), Processes(folder) as processes:
         if fresh:

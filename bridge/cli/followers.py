@@ -6,11 +6,11 @@ from typing import NoReturn
 
 import click
 
-from bridge import effects
 from bridge.cli.output import ago, print_json, print_table, say
 from bridge.cli.settings import Settings, check_site
 from bridge.errors import StoreError
 from bridge.model import Follower
+from bridge.receive import effects
 from bridge.services import Services
 from bridge.store import followers as stored
 

@@ -9,24 +9,24 @@ from typing import Any
 import click
 
 from bridge import PRODUCT, __version__
+from bridge.activitypub.websub import find_hub
 from bridge.addresses import Reach
+from bridge.changes.keys import strong_keys
 from bridge.cli.output import print_json, say
 from bridge.cli.settings import Settings
 from bridge.config import Config, FeedSource, FolderSource
-from bridge.entrykeys import strong_keys
 from bridge.errors import BridgeError, SourceError
-from bridge.folders import folder_in
 from bridge.lint import Finding, Look, Severity, examine
+from bridge.look.own_files import folder_in
 from bridge.model import Answered, Harvest, Unreachable
-from bridge.net import Client
-from bridge.poll import FEED_ACCEPT, FEED_LIMIT, FEED_SECONDS
+from bridge.net.client import Client
+from bridge.poll.poller import FEED_ACCEPT, FEED_LIMIT, FEED_SECONDS
 from bridge.services import utc_now
-from bridge.sources.feed import parse_feed
-from bridge.sources.filenames import name_of
-from bridge.sources.folder import MARKDOWN, Folder, read_folder
-from bridge.sources.generator import DialectName
-from bridge.sources.rawfeed import look_at
-from bridge.websub import find_hub
+from bridge.sources.feeds.feed import parse_feed
+from bridge.sources.feeds.raw import look_at
+from bridge.sources.folders.filenames import name_of
+from bridge.sources.folders.folder import MARKDOWN, Folder, read_folder
+from bridge.sources.folders.generator import DialectName
 
 _ANYWHERE = "https://website.invalid/"  # of a folder that no site in config.toml has
 _STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.HINT: ""}

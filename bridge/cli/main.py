@@ -11,7 +11,7 @@ import click
 from bridge import __version__
 from bridge.cli.settings import Settings
 from bridge.errors import BridgeError
-from bridge.lifeline import end_with, keep_pulse
+from bridge.parent_gone import end_with, keep_pulse
 
 COMMANDS = {
     "Start it": {

@@ -10,14 +10,14 @@ import click
 from bridge.addresses import Reach
 from bridge.cli.output import console, say
 from bridge.cli.settings import Settings, check_site
-from bridge.deliver import Deliverer
+from bridge.deliver.deliverer import Deliverer
 from bridge.model import DeliveryState
-from bridge.net import Client
-from bridge.poll import Poller
+from bridge.net.client import Client
+from bridge.poll.poller import Poller
 from bridge.services import Services
 from bridge.store import deliveries, sources
 from bridge.store.sources import Source
-from bridge.worker import stop_on_signals
+from bridge.worker.jobs import stop_on_signals
 
 _T = TypeVar("_T")
 

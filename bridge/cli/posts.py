@@ -4,15 +4,15 @@ from pathlib import Path
 
 import click
 
-from bridge import publish as publishing
-from bridge.changes import canonical_link
+from bridge.changes.judge import canonical_link
 from bridge.cli.once import run_once
 from bridge.cli.output import console, say
 from bridge.cli.settings import Settings
 from bridge.config import FolderSource
 from bridge.errors import StoreError
 from bridge.model import Post, PostState
-from bridge.secondlook import SecondLooker
+from bridge.publish import posts as publishing
+from bridge.publish.late_pictures import SecondLooker
 from bridge.services import Services
 from bridge.store import posts
 

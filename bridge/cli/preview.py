@@ -13,25 +13,25 @@ from rich.text import Text
 
 from bridge.activitypub.ids import mint_post_id
 from bridge.addresses import Reach
+from bridge.changes.keys import canonical_link, strong_keys, weak_keys
 from bridge.cli.output import print_json, say
 from bridge.cli.richpost import to_text
 from bridge.cli.settings import Settings, check_site
 from bridge.compose import compose_note
 from bridge.config import FeedSource, FolderSource
-from bridge.entrykeys import canonical_link, strong_keys, weak_keys
 from bridge.errors import BridgeError, SourceError
-from bridge.folders import folder_of
+from bridge.look.own_files import folder_of
+from bridge.markup.html import one_line
 from bridge.model import Entry, Harvest, Unreachable
-from bridge.net import Client
-from bridge.poll import FEED_ACCEPT, FEED_LIMIT, FEED_SECONDS
-from bridge.preview import Attached, Level, Preview
-from bridge.preview import preview as look_at
-from bridge.preview_page import render_page
+from bridge.net.client import Client
+from bridge.poll.poller import FEED_ACCEPT, FEED_LIMIT, FEED_SECONDS
+from bridge.preview.page import render_page
+from bridge.preview.timelines import Attached, Level, Preview
+from bridge.preview.timelines import preview as look_at
 from bridge.services import Services
-from bridge.sources.feed import parse_feed
-from bridge.sources.filenames import name_of
-from bridge.sources.folder import read_folder
-from bridge.sources.html import one_line
+from bridge.sources.feeds.feed import parse_feed
+from bridge.sources.folders.filenames import name_of
+from bridge.sources.folders.folder import read_folder
 from bridge.store import posts
 
 _WIDTH = 76

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 from rich.text import Text
 
-from bridge.sources.text import collapse
+from bridge.markup.text import collapse
 
 _STYLES = {
     **dict.fromkeys(("b", "strong"), "bold"),

@@ -84,7 +84,7 @@ def worker(settings: Settings) -> None:
     With SQLite there may be one; with PostgreSQL as many as you like, on as many machines.
     """
     from bridge.cli.supervisor import only_one
-    from bridge.worker import work
+    from bridge.worker.jobs import work
 
     services = until_there_is_room(settings.open)
     _tell_of_closed(services, settings.load_config())
@@ -124,7 +124,7 @@ def _unless_away(open_: "Callable[[], Services]", tell: "Callable[..., None]") -
 
 def _tell_of_closed(services: "Services", config: "Config") -> None:
     """Warn of tables in config.toml that do nothing any more."""
-    from bridge.identity import closed_but_named
+    from bridge.identity.establish import closed_but_named
 
     with services.store.read() as tx:
         for sentence in closed_but_named(tx, config):

@@ -4,8 +4,8 @@ import click
 
 from bridge.cli.output import say
 from bridge.cli.settings import Settings
-from bridge.closing import close as close_account
 from bridge.errors import StoreError
+from bridge.publish.closing import close as close_account
 from bridge.services import Services
 from bridge.store import followers, identity, posts
 

@@ -10,8 +10,7 @@ from bridge.activitypub.content import page_link
 from bridge.addresses import take_apart
 from bridge.compose.kinds import Kind
 from bridge.compose.trimmings import text_without_trimmings, without_trimmings
-from bridge.model import Enclosure, Entry
-from bridge.sources.html import (
+from bridge.markup.html import (
     NoteHtml,
     absolute_url,
     begin_html,
@@ -21,6 +20,7 @@ from bridge.sources.html import (
     strip_controls,
     to_note_html,
 )
+from bridge.model import Enclosure, Entry
 
 SHORT = 500  # characters of text that go out whole; anything longer is introduced and linked
 BEGINNING = 400

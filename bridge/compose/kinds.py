@@ -3,8 +3,8 @@
 import re
 from enum import StrEnum
 
+from bridge.markup.html import NoteHtml
 from bridge.model import Enclosure, Entry
-from bridge.sources.html import NoteHtml
 
 CAPTION = 300  # characters: more text than that is not a photo's
 COVER_CAPTION = 80  # where the picture is not in the text, which may be a teaser then

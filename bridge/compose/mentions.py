@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from bridge.activitypub.content import mention_link
+from bridge.markup.html import absolute_url
 from bridge.model import Entry
-from bridge.sources.html import absolute_url
 
 MAX_MENTIONS = 10  # more are not a conversation
 _HANDLE = re.compile(

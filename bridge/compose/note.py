@@ -23,9 +23,9 @@ from bridge.compose.pictures import (
 )
 from bridge.compose.tags import hashtags_of
 from bridge.config import SiteConfig
+from bridge.markup.html import NoteHtml, plain_text, to_note_html, truncate_html
 from bridge.model import Enclosure, Entry, Image
 from bridge.services import Services
-from bridge.sources.html import NoteHtml, plain_text, to_note_html, truncate_html
 
 MAX_NOTE_BYTES = MAX_ACTIVITY_BYTES - 3_000  # the activity around it needs the rest
 _ROOM = 21_000  # bytes of words to begin with: they stand in a note twice

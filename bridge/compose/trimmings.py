@@ -7,8 +7,8 @@ import re
 from html import escape
 
 from bridge.addresses import take_apart
-from bridge.entrykeys import canonical_link
-from bridge.sources.html import plain_text
+from bridge.changes.keys import canonical_link
+from bridge.markup.html import plain_text
 
 _FEW_WORDS = 160  # characters, besides the title: more than that is somebody's writing
 _LINK = re.compile(r'<a href="([^"]*)"[^<>]*>((?:(?!</a>).)*)</a>', re.DOTALL)

@@ -7,8 +7,8 @@ from typing import Any
 from bridge.activitypub.documents import timestamp
 from bridge.activitypub.keys import SigningKey, public_pem
 from bridge.activitypub.values import Document
+from bridge.markup.html import paragraphs
 from bridge.model import PUBLIC
-from bridge.sources.html import paragraphs
 
 AS2 = "https://www.w3.org/ns/activitystreams"
 SECURITY = "https://w3id.org/security/v1"

@@ -7,7 +7,7 @@ from bridge.activitypub.parse import parse_actor, parse_reply
 from bridge.activitypub.values import as_list, get_id, get_text, get_time, get_url
 from bridge.demo.timeline import Account, Attachment, TimelinePost
 from bridge.errors import BadDocument
-from bridge.sources.html import clean_incoming, excerpt, plain_text
+from bridge.markup.html import clean_incoming, excerpt, plain_text
 
 MAX_FIELDS = 4
 MAX_ATTACHMENTS = 4

@@ -11,7 +11,7 @@ from bridge.activitypub.values import Document
 from bridge.addresses import Reach
 from bridge.errors import BadDocument
 from bridge.model import Answered, Outcome, Unreachable
-from bridge.net import Client
+from bridge.net.client import Client
 
 ACTIVITY_JSON = "application/activity+json"
 LIMIT = 1024 * 1024  # bytes

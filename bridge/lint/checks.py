@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from bridge.addresses import Parts, take_apart
-from bridge.entrykeys import strong_keys
+from bridge.changes.keys import strong_keys
 from bridge.lint.look import Look
+from bridge.markup.html import one_line, plain_text
 from bridge.model import Entry
-from bridge.sources.html import one_line, plain_text
-from bridge.sources.rawfeed import RawEntry
+from bridge.sources.feeds.raw import RawEntry
 
 FEW_ENTRIES = 5
 MANY_BYTES = 2 * 1024 * 1024

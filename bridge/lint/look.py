@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bridge.model import Answered, Harvest
-from bridge.sources.rawfeed import RawEntry, RawFeed
+from bridge.sources.feeds.raw import RawEntry, RawFeed
 
 
 @dataclass(frozen=True, slots=True)

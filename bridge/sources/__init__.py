@@ -1,5 +1,4 @@
-"""Where writing comes from: feeds and Markdown folders become entries, their HTML becomes what servers keep.
+"""Where writing comes from: feeds and folders of Markdown become entries.
 
-No module here opens a connection, and only `folder` touches the disk. `html` is the door to everything about
-markup: sanitising, absolute links, note HTML, excerpts.
+No module here opens a connection, and only `folders.folder` touches the disk.
 """

@@ -20,11 +20,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bridge.markup.text import one_line, plain_text, strip_controls
 from bridge.model import Controls, Visibility
-from bridge.sources import frontmatter
 from bridge.sources.fields import tag_list
-from bridge.sources.frontmatter import Fields
-from bridge.sources.text import one_line, plain_text, strip_controls
+from bridge.sources.folders import frontmatter
+from bridge.sources.folders.frontmatter import Fields
 
 MAX_WARNING = 500
 MAX_TEXT = 5000

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 
+from bridge.markup.text import one_line, plain_text
 from bridge.moments import read_iso, read_pattern, read_rfc822
 from bridge.sources import languages
-from bridge.sources.text import one_line, plain_text
 
 MAX_TAGS = 20
 _FIRST_YEAR = 1990

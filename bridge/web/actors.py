@@ -11,9 +11,9 @@ from bridge.activitypub import activities, documents
 from bridge.activitypub.documents import OUTBOX_PAGE_SIZE
 from bridge.activitypub.ids import mint_activity_id
 from bridge.activitypub.values import get_id
-from bridge.incoming import post_of
 from bridge.model import PUBLIC, Post
-from bridge.profile import actor_document, profile_url
+from bridge.publish.profile import actor_document, profile_url
+from bridge.receive.incoming import post_of
 from bridge.services import Services
 from bridge.store import Tx, deliveries, followers, interactions, posts
 from bridge.store.identity import INSTANCE

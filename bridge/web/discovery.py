@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request
 from bridge.activitypub import discovery
 from bridge.activitypub.discovery import JRD_TYPE, XRD_TYPE, Subject, Usage
 from bridge.config import SiteConfig
-from bridge.profile import site_icon
+from bridge.publish.profile import site_icon
 from bridge.services import Services
 from bridge.store import identity, posts
 from bridge.web.answers import data, error

@@ -9,15 +9,7 @@ from datetime import datetime, timedelta
 
 from flask import Blueprint, Response, request
 
-from bridge import hooks
-from bridge.services import Services
-from bridge.store import sources, subscriptions
-from bridge.store.engine import Tx
-from bridge.store.subscriptions import Subscription
-from bridge.web.answers import error
-from bridge.web.inbox import read_body
-from bridge.web.limits import RateLimit
-from bridge.websub import (
+from bridge.activitypub.websub import (
     ASK_AGAIN_AFTER_NO,
     DENIED,
     SUBSCRIBE,
@@ -27,6 +19,14 @@ from bridge.websub import (
     parse_question,
     renew_at,
 )
+from bridge.services import Services
+from bridge.store import sources, subscriptions
+from bridge.store.engine import Tx
+from bridge.store.subscriptions import Subscription
+from bridge.web import build_calls
+from bridge.web.answers import error
+from bridge.web.inbox import read_body
+from bridge.web.limits import RateLimit
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ def _look_now(services: Services, limit: RateLimit, site: str) -> Response:
     if body is None:
         return error(413, f"A call may have {MAX_CALL} bytes at most.")
     headers = {name.lower(): value for name, value in request.headers.items()}
-    hooks.check(headers, body, configured.hook_secret, now=services.now())
+    build_calls.check(headers, body, configured.hook_secret, now=services.now())
     if not limit.allows(site):  # after the proof: strangers must not use up the owner's calls
         return error(429, "Called too often; what is new will be found all the same.", retry_after=10)
     with services.store.write() as tx:

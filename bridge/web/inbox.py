@@ -18,10 +18,10 @@ from bridge.activitypub.keys import load_public_key
 from bridge.activitypub.parse import Activity, binding_error, parse_activity
 from bridge.activitypub.signatures import Claim, SignedRequest, check, parse, signed_at, verify
 from bridge.addresses import check_url, host_of, same_origin
-from bridge.effects import COUNTS_AGAIN, EFFECTS
 from bridge.errors import BadKey, BadUrl, SignatureError
-from bridge.incoming import seen_keys
 from bridge.model import RemoteKey
+from bridge.receive.effects import COUNTS_AGAIN, EFFECTS
+from bridge.receive.incoming import seen_keys
 from bridge.services import Services
 from bridge.store import Tx, caps, inbox, remote, strangers
 from bridge.store.inbox import NOT_NAMED, Arrival

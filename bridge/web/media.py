@@ -5,9 +5,9 @@ from posixpath import normpath
 
 from flask import Blueprint, Response
 
-from bridge.folders import copies_folder, read_picture
+from bridge.look.own_files import copies_folder, read_picture
 from bridge.pictures import find_copy
-from bridge.profile import PICTURE_TYPES, picture_name
+from bridge.publish.profile import PICTURE_TYPES, picture_name
 from bridge.services import Services
 from bridge.store import posts
 from bridge.web.answers import error

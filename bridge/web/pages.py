@@ -4,10 +4,10 @@ from flask import Blueprint, Response, make_response, render_template
 from markupsafe import Markup
 
 from bridge.config import SiteConfig
+from bridge.markup.html import to_note_html
 from bridge.model import Entry, Post
-from bridge.profile import site_icon
+from bridge.publish.profile import site_icon
 from bridge.services import Services
-from bridge.sources.html import to_note_html
 from bridge.store import followers, identity, posts
 from bridge.web.answers import error, is_server, redirect
 

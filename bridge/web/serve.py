@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bridge.errors import BridgeError
-from bridge.lifeline import end_with
+from bridge.parent_gone import end_with
 from bridge.web import create_wsgi
 from bridge.web.gate import Gate
 from bridge.web.hooks import expects

@@ -1,0 +1,36 @@
+"""The door to everything about markup: what other modules need to know about HTML is a function here."""
+
+from bridge.markup.excerpt import begin_html
+from bridge.markup.note import NoteHtml, to_note_html
+from bridge.markup.sanitize import absolute_url, absolutise, clean_incoming
+from bridge.markup.text import (
+    excerpt,
+    html_from,
+    is_all_markup,
+    looks_like_html,
+    one_line,
+    paragraphs,
+    plain_text,
+    shorten,
+    strip_controls,
+)
+from bridge.markup.truncate import truncate_html
+
+__all__ = [
+    "NoteHtml",
+    "absolute_url",
+    "absolutise",
+    "begin_html",
+    "clean_incoming",
+    "excerpt",
+    "html_from",
+    "is_all_markup",
+    "looks_like_html",
+    "one_line",
+    "paragraphs",
+    "plain_text",
+    "shorten",
+    "strip_controls",
+    "to_note_html",
+    "truncate_html",
+]

@@ -1,0 +1,1 @@
+"""Other people: their documents, fetched within a budget, and who of them a post mentions."""

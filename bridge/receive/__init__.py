@@ -1,0 +1,5 @@
+"""Receives: a stored arrival → whose is it? → verified → its effect, once.
+
+`receiver` fetches keys and verifies; `admission` says where an actor may be reached; `effects` has a function
+per type, with what of ours it names in `incoming`. `authorizations` are our word that a quote is welcome.
+"""

@@ -1,0 +1,1 @@
+"""Folders of Markdown: walked, read as their generator reads them, and become entries."""

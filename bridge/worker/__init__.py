@@ -1,0 +1,1 @@
+"""The worker: which pump ticks when, and what watches over it [the only home of APScheduler]."""
