@@ -31,8 +31,7 @@ lint: $(VENV)/dev.stamp  ## style and types
 
 docs-check: $(VENV)/dev.stamp  ## does the reference say what the code does?
 	@echo "== documentation"
-	@$(ENV) -m bridge.config_reference --check docs/configuration.md
-	@$(ENV) -m bridge.lint.reference --check docs/lint.md
+	@$(ENV) -m docs.generate --check
 
 interop: $(VENV)/dev.stamp  ## against two other ActivityPub servers (needs Node 22)
 	npm --prefix tests/interop ci --loglevel=error
@@ -49,12 +48,11 @@ lock:  ## pin what pyproject.toml asks for (needs uv; ARGS=--upgrade for the new
 	$(LOCK) $(ARGS) --extra dev pyproject.toml -o requirements-dev.lock
 
 docs: $(VENV)/dev.stamp  ## write docs/configuration.md and docs/lint.md from the code
-	$(ENV) -m bridge.config_reference --write docs/configuration.md
-	$(ENV) -m bridge.lint.reference --write docs/lint.md
+	$(ENV) -m docs.generate
 
 clean:  ## remove what these commands made: environment, caches, demo
 	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info tests/interop/node_modules
-	find bridge tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+	find bridge tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} +
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /	/' | while IFS='	' read -r name text; do \

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "bridge"
 
 # Imports point down only: a part uses its own layer and those below it. A new part is placed here.
 LAYERS = (
-    {"__main__", "cli", "config_reference", "demo"},
+    {"__main__", "cli", "demo"},
     {"web", "worker"},
     {"poll"},
     {"publish"},
@@ -22,7 +22,7 @@ LAYERS = (
     {"lint", "services"},
     {"changes", "identity", "sources"},
     {"activitypub", "markup", "net", "store"},
-    {"config", "generated", "pictures", "progress", "pump"},
+    {"config", "pictures", "progress", "pump"},
     {"addresses", "clock", "errors", "model", "moments", "parent_gone"},
 )
 

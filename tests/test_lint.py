@@ -11,7 +11,6 @@ from loopback import Network, Reply
 
 from bridge.changes.keys import strong_keys
 from bridge.lint import RULES, Finding, Look, Severity, examine, restore, rule, store
-from bridge.lint.reference import main, render
 from bridge.lint.rules import GENERATORS
 from bridge.model import Answered, Entry, Harvest
 from bridge.sources.feeds.feed import parse_feed
@@ -317,14 +316,6 @@ def test_rules_have_ids_of_their_own_and_sentences():
     for one in RULES:
         assert all(text.endswith((".", ">", "`.", "”.", "md.")) for text in (one.what, one.why)), one.id
         assert one.fixes.keys() <= set(GENERATORS), one.id
-
-
-def test_the_page_of_rules_is_what_the_rules_say(tmp_path):
-    assert (ROOT / "docs" / "lint.md").read_text(encoding="utf-8") == render()
-    assert main(["--check", str(ROOT / "docs" / "lint.md")]) == 0
-    stale = tmp_path / "lint.md"
-    stale.write_text("old")
-    assert main(["--check", str(stale)]) == 1
 
 
 # ── the command ──

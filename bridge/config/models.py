@@ -1,7 +1,7 @@
 """The shape of config.toml: one frozen dataclass per table; the docstring of a field is its documentation.
 
 An annotation says everything about a key: its type, its reader and its limits. `bridge.config.read` goes by
-it, and `bridge.config_reference` writes it down for people.
+it, and `docs.generate` writes it down for people.
 """
 
 from collections.abc import Mapping

@@ -94,15 +94,6 @@ def read_duration(value: Any) -> timedelta:
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
-def write_duration(duration: timedelta) -> str:
-    """Write a duration in the largest unit that divides it: ``15m``, ``12h``."""
-    seconds = int(duration.total_seconds())
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds and seconds % size == 0:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
-
-
 # ── names and addresses ──────────────────────────────────────────────────────────────────────────
 
 

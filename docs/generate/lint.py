@@ -1,15 +1,11 @@
 """Writes docs/lint.md from the rules, so that the page cannot go stale."""
 
-from collections.abc import Sequence
-
-from bridge.generated import write_or_check
 from bridge.lint.rules import RULES, Rule, Severity
 
 _HEAD = """\
 # What `bridge lint` looks for
 
-<!-- Written by `python -m bridge.lint.reference --write docs/lint.md`. Change bridge/lint/rules.py
-     instead of this file. -->
+<!-- Written by `make docs`. Change bridge/lint/rules.py instead of this file. -->
 
 `bridge lint URL`, `bridge lint FILE` (a feed, a Markdown file or a folder) and `bridge lint --all` say what
 is wrong, why that matters to the people who follow, and how to mend it; `--strict` ends with exit code 1 when
@@ -46,12 +42,3 @@ def _literal(text: str) -> str:
     """Keep tags in a sentence from being read as HTML."""
     pieces = text.split("`")
     return "`".join(piece if place % 2 else piece.replace("<", "\\<") for place, piece in enumerate(pieces))
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the page, or check that a file holds what would be written; 1 when it does not."""
-    return write_or_check(render, "bridge.lint.reference", arguments)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

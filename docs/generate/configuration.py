@@ -3,7 +3,7 @@
 import ast
 import inspect
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING
 from datetime import timedelta
 from itertools import pairwise
@@ -20,14 +20,12 @@ from bridge.config.models import (
     SiteConfig,
 )
 from bridge.config.read import Key, keys_of
-from bridge.config.values import Between, Kind, write_duration
-from bridge.generated import write_or_check
+from bridge.config.values import Between, Kind
 
 _HEAD = """\
 # Configuration
 
-<!-- Written by `python -m bridge.config_reference --write docs/configuration.md`. Change the docstrings in
-     bridge/config/models.py instead of this file. -->
+<!-- Written by `make docs`. Change the docstrings in bridge/config/models.py instead of this file. -->
 
 Everything is in one file, `config.toml`, in [TOML](https://toml.io/). The one that comes with the bridge is
 a working example to copy. Paths are relative to the file's own folder. Durations are written `"90s"`,
@@ -93,7 +91,7 @@ def _type_in_words(annotation: Any) -> str:
 
 
 def _limit(limit: int | timedelta) -> str:
-    return write_duration(limit) if isinstance(limit, timedelta) else str(limit)
+    return _duration(limit) if isinstance(limit, timedelta) else str(limit)
 
 
 def _words(annotation: Any) -> str:
@@ -118,13 +116,13 @@ def _default_in_words(key: Key) -> str:
 
 
 def _as_toml(value: Any) -> str:
-    return json.dumps(write_duration(value) if isinstance(value, timedelta) else value, default=str)
+    return json.dumps(_duration(value) if isinstance(value, timedelta) else value, default=str)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the reference, or check that a file holds what would be written; 1 when it does not."""
-    return write_or_check(render, "bridge.config_reference", arguments)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+def _duration(duration: timedelta) -> str:
+    """Write a duration in the largest unit that divides it: ``15m``, ``12h``."""
+    seconds = int(duration.total_seconds())
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
