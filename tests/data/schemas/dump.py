@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent.parent))
+sys.path.insert(0, str(HERE.parents[1] / "support"))
 
 from rows import actor, add_follower, add_post, add_site, claim, news, publish, source_of  # noqa: E402
 
