@@ -1,4 +1,4 @@
-"""What a picture is and whether servers can show it: sniffing, sizes, blurhashes, copies [Pillow, resvg]."""
+"""What a picture is and whether servers can show it [Pillow, resvg, blurhash]."""
 
 from bridge.pictures.apart import examine_apart
 from bridge.pictures.copies import MAX_COPIES, drop_oldest, find_copy, keep_copy

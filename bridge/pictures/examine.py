@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+import blurhash
+
 from bridge.errors import BadPicture
-from bridge.pictures.blurhash import blurhash
 from bridge.pictures.opening import DAMAGED, FORMATS, SVG, check_kind, open_picture
 from bridge.pictures.sniff import sniff
 
@@ -139,13 +140,17 @@ def _upright(picture: "Image", orientation: int) -> "Image":
 
 
 def _blurhash(picture: "Image") -> str:
+    """Return a picture in 28 characters, to be shown blurred until it is loaded."""
     from PIL import Image
 
     small = picture.convert("RGBA")
     small.thumbnail((_BLURRED, _BLURRED))
     on_white = Image.alpha_composite(Image.new("RGBA", small.size, "white"), small).convert("RGB")
-    flat = on_white.tobytes()
-    return blurhash(list(zip(flat[::3], flat[1::3], flat[2::3], strict=True)), on_white.width)
+    (width, height), flat = on_white.size, on_white.tobytes()
+    pixels = list(zip(flat[::3], flat[1::3], flat[2::3], strict=True))
+    rows = [pixels[start : start + width] for start in range(0, len(pixels), width)]
+    across, down = (4, 3) if width >= height else (3, 4)
+    return str(blurhash.encode(rows, components_x=across, components_y=down))
 
 
 # ── the copy ─────────────────────────────────────────────────────────────────────────────────────

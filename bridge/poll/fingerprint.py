@@ -9,14 +9,14 @@ from collections.abc import Mapping
 
 from bridge.activitypub.websub import parse_links
 
-READING = 2
+READING = 3
 """What reading a feed finds out; one more when it learns something that unchanged feeds hold too."""
 
 _TOLD = ("hub", "self")  # the relations of Link headers that are read
 
 
 def mark_of(headers: Mapping[str, str], body: bytes) -> str:
-    """Return what an answer has to equal to be unchanged: ``2:LINKS:BODY``, digests in hex."""
+    """Return what an answer has to equal to be unchanged: ``3:LINKS:BODY``, digests in hex."""
     return f"{READING}:{_links(headers)}:{hashlib.sha256(body).hexdigest()}"
 
 

@@ -5,9 +5,9 @@ import os
 import random
 import subprocess
 import sys
-from math import cos, pi
 from pathlib import Path
 
+import blurhash
 import pytest
 from drawings import (
     HEIC,
@@ -37,7 +37,6 @@ from bridge.pictures import (
     keep_copy,
     sniff,
 )
-from bridge.pictures.blurhash import _DIGITS, blurhash
 
 PLAIN = {
     "image/jpeg": saved(drawing(), "JPEG"),
@@ -465,58 +464,22 @@ def _children() -> list[str]:
 
 
 def test_a_blurhash_shows_the_pictures_colours_where_they_are() -> None:
-    pixels = [(255, 0, 0) if y < 12 else (0, 0, 255) for y in range(24) for _ in range(32)]
-    unpacked = _unpack(blurhash(pixels, 32), 32, 24)
-    top, bottom = unpacked[3 * 32 + 16], unpacked[20 * 32 + 16]
+    two = Image.new("RGB", (320, 240), (0, 0, 255))
+    two.paste((255, 0, 0), (0, 0, 320, 120))
+    unpacked = blurhash.decode(examine(saved(two, "PNG")).blurhash, 32, 24)
+    top, bottom = unpacked[3][16], unpacked[20][16]
     assert top[0] > 200 > 100 > top[2]
     assert bottom[2] > 200 > 100 > bottom[0]
 
 
 def test_the_blurhash_of_black_is_known_from_elsewhere() -> None:
-    assert blurhash([(0, 0, 0)] * 64, 8) == "L00000fQfQfQfQfQfQfQfQfQfQfQ"
-    assert blurhash([(255, 255, 255)] * 32 * 32, 32)[2:] == "TSUA~qfQ~q~qoffQoffQfQfQfQ"
-    assert blurhash([(1, 2, 3)] * 12, 3)[0] == "T"  # 3 × 4 parts, for what stands upright
+    def of(color: str, size: tuple[int, int]) -> str:
+        return examine(saved(Image.new("RGB", size, color), "PNG")).blurhash
 
-
-def _unpack(text: str, width: int, height: int) -> list[tuple[float, float, float]]:
-    """Read a blurhash as its description says, in sRGB, row by row."""
-
-    def number(start: int, end: int) -> int:
-        found = 0
-        for digit in text[start:end]:
-            found = found * 83 + _DIGITS.index(digit)
-        return found
-
-    across, down = number(0, 1) % 9 + 1, number(0, 1) // 9 + 1
-    scale, average = (number(1, 2) + 1) / 166, number(2, 6)
-    waves = [[_light(average >> shift & 255) for shift in (16, 8, 0)]]
-    for place in range(1, across * down):
-        packed = number(4 + 2 * place, 6 + 2 * place)
-        digits = (packed // 361, packed // 19 % 19, packed % 19)
-        waves.append([(-1 if d < 9 else 1) * ((d - 9) / 9) ** 2 * scale for d in digits])
-    return [
-        tuple(
-            _shade(
-                sum(
-                    wave[part] * cos(pi * x * (n % across) / width) * cos(pi * y * (n // across) / height)
-                    for n, wave in enumerate(waves)
-                )
-            )
-            for part in range(3)
-        )
-        for y in range(height)
-        for x in range(width)
-    ]
-
-
-def _light(value: int) -> float:
-    share = value / 255
-    return share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
-
-
-def _shade(light: float) -> float:
-    light = min(max(light, 0), 1)
-    return 255 * (light * 12.92 if light <= 0.0031308 else 1.055 * light ** (1 / 2.4) - 0.055)
+    assert of("black", (640, 640)) == "L00000fQfQfQfQfQfQfQfQfQfQfQ"
+    assert of("white", (640, 640))[2:] == "TSUA~qfQ~q~qoffQoffQfQfQfQ"
+    assert of("red", (300, 400))[0] == "T"  # 3 × 4 parts, for what stands upright
+    assert len(of("red", (1, 400))) == len(of("red", (400, 1))) == 28
 
 
 # ── files of copies ──────────────────────────────────────────────────────────────────────────────

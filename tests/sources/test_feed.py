@@ -371,12 +371,22 @@ def test_the_content_counts_even_where_the_description_is_longer_to_write() -> N
         ("Ãœber Wasser", "KÃ¤lte – wir spÃ¼ren sie", "Über Wasser: Kälte – wir spüren sie"),
         ("Weâ€™re here", "At last.", "We’re here: At last."),
         ("Ð¡Ð½ÐµÐ³", "Ð·Ð¸Ð¼Ð°", "Снег: зима"),
+        ("æ—¥æœ¬èªž", "äº¬éƒ½", "日本語: 京都"),
+        ("La Roma Ã¨ forte", "Des WeiÃŸen Adlers.", "La Roma è forte: Des Weißen Adlers."),
+        ("Ãœber", "Richtig: Käse, naïve, œuvre, “so”.", "Über: Richtig: Käse, naïve, œuvre, “so”."),
+        ("Caf√©", "Na√Øve.", "Café: Naïve."),
         ("Å", "Å er en by. «CAFÉ», sier de.", "Å: Å er en by. «CAFÉ», sier de."),
+        ("SÃO PAULO", "AÇÃO. L’ÎLE, ÂNE! Ð is a letter.", "SÃO PAULO: AÇÃO. L’ÎLE, ÂNE! Ð is a letter."),
     ],
 )
 def test_characters_that_were_decoded_wrongly_before_are_mended(title: str, text: str, read_as: str) -> None:
     (entry,) = read(rss(f"<item><title>{title}</title><description>{text}</description></item>")).entries
     assert f"{entry.title}: {to_note_html(entry.html).text}" == read_as
+
+
+def test_tags_that_were_decoded_wrongly_are_mended() -> None:
+    item = "<item><title>F</title><category>KÃ¤lte</category></item>"
+    assert read(rss(item)).entries[0].tags == ("Kälte",)
 
 
 def unpacked(name: str, target: Path) -> Path:

@@ -47,6 +47,15 @@ def test_plain_text_content_becomes_paragraphs_and_the_feeds_language_counts() -
     assert (two.link, two.language) == ("https://elsewhere.test/", "en")
 
 
+@pytest.mark.parametrize("name", ["content_html", "content_text"])
+def test_text_that_was_decoded_wrongly_is_mended(name: str) -> None:
+    item = {"id": "1", "title": "Ãœber Wasser", "summary": "å¤œ", "tags": ["KÃ¤lte"], name: "wir spÃ¼ren sie"}
+    feed = {"version": "https://jsonfeed.org/version/1.1", "title": "F", "items": [item]}
+    (entry,) = parse_json_feed(feed, url=URL, now=NOW).entries
+    assert (entry.title, entry.summary, entry.tags) == ("Über Wasser", "夜", ("Kälte",))
+    assert "wir spüren sie" in entry.html
+
+
 def test_wrong_types_cost_the_field_and_are_named() -> None:
     harvest = parse_json_feed(load(FEED.read_bytes(), url=URL), url=URL, now=NOW)
     odd = harvest.entries[2]

@@ -30,7 +30,7 @@ from bridge.sources.controls import read_tags
 from bridge.sources.feeds import bases, jsonfeed, sniff
 from bridge.sources.feeds.links import NAMES_A_USER, lost_link, pages_of
 from bridge.sources.feeds.media import cover_of, enclosures_of, images_of
-from bridge.sources.feeds.mojibake import is_garbled, mend
+from bridge.sources.feeds.mojibake import mend
 from bridge.sources.feeds.password_protected import WHY as WITHHELD
 from bridge.sources.feeds.password_protected import is_withheld
 from bridge.sources.fields import is_unknown, language_tag, own_language, parse_date, plausible
@@ -152,7 +152,7 @@ class _EntryReader:
     def read(self, item: Item) -> Entry | None:
         """Return the entry, or `None` when there is nothing to show."""
         _mend(item)
-        told = read_tags(_tag_names(item))
+        told = read_tags(map(mend, _tag_names(item)))
         self.complaints = told.complaints
         guid = _text(item, "id").strip() or None
         link, about = pages_of(item, guid, self.url, self._is_ours)
@@ -245,11 +245,10 @@ class _EntryReader:
 
 def _mend(item: Item) -> None:
     """Put the characters of an entry right that were decoded wrongly before they came here."""
-    written = [detail for detail in (item.get("title_detail"), *_details(item)) if detail]
-    if is_garbled(str(detail.get("value") or "") for detail in written):
-        for detail in written:
+    for detail in (item.get("title_detail"), *_details(item)):
+        if detail:
             detail["value"] = mend(str(detail.get("value") or ""))
-        item["title"] = mend(str(dict.get(item, "title") or ""))
+    item["title"] = mend(str(dict.get(item, "title") or ""))
 
 
 def _details(item: Item) -> list[Item]:

@@ -14,6 +14,7 @@ from bridge.model import Enclosure, Entry, Harvest, Image, Problem
 from bridge.sources import jsontext
 from bridge.sources.controls import read_tags
 from bridge.sources.feeds.links import NAMES_A_USER
+from bridge.sources.feeds.mojibake import mend
 from bridge.sources.feeds.sniff import REMEDY
 from bridge.sources.fields import is_unknown, language_tag, own_language, parse_date, plausible
 
@@ -85,6 +86,7 @@ class _Reader:
                 Problem(f"entry {number}", f"is {_kind(item)}, not an object, and was skipped.")
             )
             return None
+        item = item | {name: mend(_field(item, name)) for name in _WRITTEN if _field(item, name)}
         title = one_line(_field(item, "title"), 60)
         where = f"entry {number} “{title}”" if title else f"entry {number}"
         try:
@@ -105,7 +107,7 @@ class _Reader:
         if not (title or link or plain_text(html) or "<img" in html):
             self.problems.append(Problem(where, "has neither a title nor text nor a link and was skipped."))
             return None
-        told = read_tags(tag for tag in _list(item, "tags") if isinstance(tag, str))
+        told = read_tags(mend(tag) for tag in _list(item, "tags") if isinstance(tag, str))
         self.problems.extend(Problem(where, complaint) for complaint in told.complaints)
         images = tuple(self._images(item, link))
         published = self._date(where, item, "date_published")
@@ -192,6 +194,7 @@ class _Reader:
                 yield url, kind if "/" in kind else "application/octet-stream", attachment
 
 
+_WRITTEN = ("title", "content_html", "content_text", "summary")
 _TYPES: dict[str, Any] = {
     "id": str | int | float,
     **dict.fromkeys(
