@@ -59,7 +59,7 @@ def outbox_page(
 
 
 def followers_collection(ids: Ids, site: str, total: int) -> Document:
-    """Describe the followers by number only (SECURITY D7).
+    """Describe the followers by number only, as Mastodon does to strangers: who they are is their own affair.
 
     It has a `first` page, an empty one: without it Mastodon and Akkoma mark the count as hidden.
     """

@@ -1,6 +1,7 @@
 """Bytes from outside become our types here, or an error: plain JSON, never JSON-LD.
 
-No context is expanded and none is fetched, so a document means what its literal keys say (SECURITY A16).
+No context is expanded and none is fetched, so a document means what its literal keys say. Contexts that
+give keys another meaning were a way round signatures (Mastodon, CVE-2022-24307).
 """
 
 import re
@@ -149,7 +150,8 @@ def parse_document(body: bytes, *, url: str) -> Document:
 def is_activitypub(content_type: str | None) -> bool:
     """Tell whether a response's Content-Type promises ActivityPub, by Mastodon's rule.
 
-    Anything laxer would take a file that someone uploaded to a server for that server's word (SECURITY A4).
+    Anything laxer would take a file that someone uploaded to a server for that server's word, as Mastodon
+    once did (CVE-2024-25623).
     """
     media_type, *parameters = (part.strip() for part in (content_type or "").split(";"))
     if media_type.lower() == "application/activity+json":
@@ -175,7 +177,8 @@ def parse_actor(doc: Mapping[str, Any], *, url: str) -> RemoteActor:
     """Read the actor that `url` (the final one, after redirects) answered with.
 
     Raises `BadDocument` when it is none, or when it speaks for another URL: then its `id` is what to fetch,
-    once (SECURITY A3). The handle is what the id proves; a `webfinger` property only claims.
+    once. Who believes such a document believes anybody about anybody (Mastodon, CVE-2024-23832). The handle
+    is what the id proves; a `webfinger` property only claims.
     """
     actor_id = _own_id(doc, url)
     actor_type = _first_type(doc, ACTOR_TYPES)
@@ -268,8 +271,9 @@ _MAY_LACK_ID = frozenset({"Undo", "Accept", "Reject", "Remove"})
 def binding_error(activity: Activity, signer: str) -> str | None:
     """Say why `signer`, whose signature is verified, may not say this activity; `None` when it may.
 
-    Everything that cannot be compared counts as different (SECURITY A1, A2). It remains for the store to
-    touch only rows that belong to `signer`.
+    Everything that cannot be compared counts as different: the checks that were missing in Fedify
+    (CVE-2025-54888, actor) and Mastodon (CVE-2024-37903, object). The store still touches only rows that
+    belong to `signer`.
     """
     if activity.actor != signer and (activity.actor, activity.type) != (None, "FeatureRequest"):
         return f"It is signed by {signer} but says to come from {activity.actor}."

@@ -151,7 +151,7 @@ def _log_to_stderr(*, verbose: bool) -> None:
 
 
 class OneLine(logging.Formatter):
-    """One record, one line: what strangers send us must not forge log lines (SECURITY D11)."""
+    """One record, one line: what strangers send us must not forge log lines."""
 
     def __init__(self, inner: logging.Formatter | None) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
 """The owner's own layout of posts: text with fields in braces, and nothing that could be run.
 
-Values are put in once and never looked at again: braces in a title are a title's braces (SECURITY C8).
+Values are put in once and never looked at again: braces in a title are a title's braces.
 """
 
 import re

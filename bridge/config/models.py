@@ -270,7 +270,11 @@ class SiteConfig:
     """The site's key in config.toml, which stands in its URLs and never changes."""
 
     layout: Layout = field(init=False, default="same-host")
-    """Whether the bridge answers on the handle's own domain or on another (PROTOCOL §1.3)."""
+    """Whether the bridge answers on the handle's own domain or on another.
+
+    Misskey shows the domain of the actor's id as the handle's, whatever WebFinger says
+    (misskey-dev/misskey#7922).
+    """
 
     @property
     def user(self) -> str:

@@ -1,7 +1,8 @@
 """Decides what an attempt's outcome means: delivered, sent again and when, or given up and why.
 
-The answers are PROTOCOL §4.3's: patience for servers that are down (13 attempts over more than three
-days), little for those that refuse us, none for those that understood and said no.
+Servers that are down get patience (13 attempts over more than three days), those that refuse us little, those
+that understood and said no none. Mastodon tries 17 times in two to three days and drops most 4xx at once
+(app/workers/delivery_worker.rb); Misskey tries 12 times.
 """
 
 from dataclasses import replace

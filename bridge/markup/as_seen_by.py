@@ -9,7 +9,7 @@ import nh3
 from bridge.addresses import take_apart
 from bridge.markup.sanitize import NOTE_TAGS, bound_depth
 
-# lib/sanitize_ext/sanitize_config.rb (PROTOCOL §3.4)
+# mastodon@03006bdf, lib/sanitize_ext/sanitize_config.rb
 _CLASSES = frozenset({"mention", "hashtag", "ellipsis", "invisible", "quote-inline"})
 _MICROFORMAT = re.compile(r"(?:h|p|u|dt|e)-\S+")
 _SCHEMES = {"http", "https", "dat", "dweb", "ipfs", "ipns", "ssb", "gopher", "xmpp", "magnet", "gemini"}

@@ -1,7 +1,7 @@
 """The author's HTML becomes the HTML of a note: only what Mastodon keeps, and readable without the rest.
 
 Headings become bold paragraphs, tables rows of text, players links; pictures leave the text and become
-attachments (PROTOCOL §3.4).
+attachments.
 """
 
 import re

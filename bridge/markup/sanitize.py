@@ -16,7 +16,7 @@ def _words(names: str) -> frozenset[str]:
     return frozenset(names.split())
 
 
-# What Mastodon keeps (lib/sanitize_ext/sanitize_config.rb, PROTOCOL §3.4).
+# What Mastodon keeps (mastodon@03006bdf, lib/sanitize_ext/sanitize_config.rb).
 NOTE_TAGS = _words("p br span a del s pre blockquote code b strong u i em ul ol li ruby rt rp")
 NOTE_CLASSES = frozenset({"mention", "hashtag", "invisible", "ellipsis"})
 INCOMING_TAGS = _words("p br a span del s pre code blockquote b strong i em u ul ol li")

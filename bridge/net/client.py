@@ -30,7 +30,7 @@ from bridge.net.our_clock import OtherClocks
 from bridge.net.unpack import ACCEPT_ENCODING, Unpackable, unpacker
 
 CONNECT_SECONDS = 5
-PER_HOST = 2  # connections to one server at a time (PROTOCOL 4.3)
+PER_HOST = 2  # connections to one server at a time: a slow one holds no more slots than that
 MAX_RETRY_AFTER = timedelta(hours=6)
 _MAX_WHY = 200
 _MAX_HEADER = 16 * 1024  # bytes of one header: a long Content-Security-Policy passes, a bomb does not
@@ -320,7 +320,7 @@ class Client:
 
 
 class _CheckedResolver(AbstractResolver):
-    """Refuses a name entirely when any of its addresses is refused (SECURITY B2)."""
+    """Refuses a name entirely when any of its addresses is refused: any of them might be dialled."""
 
     def __init__(self, reach: Reach, lookup: Lookup) -> None:
         self._reach = reach

@@ -1,7 +1,7 @@
 """What a verified activity does: one function per type, each inside the transaction it is handed.
 
 Whatever is changed or removed is looked up together with the actor who signed: nobody can touch what
-belongs to someone else (SECURITY A2). Everything may happen twice.
+belongs to someone else. Everything may happen twice.
 """
 
 from collections.abc import Callable, Mapping
@@ -38,7 +38,7 @@ from bridge.store import (
 from bridge.store.deliveries import NewActivity
 from bridge.store.interactions import BOOST, LIKE, REPLY, NewInteraction
 
-MAX_REPLY = 10_000  # characters of a reply's HTML that are kept (SECURITY C5)
+MAX_REPLY = 10_000  # characters of a reply's HTML that are kept; Mastodon lets people write 500
 MAX_INTERACTIONS_SHOWN = 200
 
 
@@ -320,7 +320,7 @@ def _thread_of(tx: Tx, services: Services, parent: str | None) -> tuple[str, int
 def _update(tx: Tx, services: Services, incoming: Incoming) -> str:
     activity = incoming.activity
     if activity.is_about_its_actor:
-        # What it says is only a hint: an attacker could name a victim's inbox (SECURITY A14).
+        # What it says is only a hint: an attacker could name a victim's inbox.
         remote.owe(tx, incoming.signer, "changed", due_at=incoming.now)
         return "will look at them again"
     parts = _reply_parts(activity)

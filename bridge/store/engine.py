@@ -35,7 +35,7 @@ class Store:
     """The database. `write()` and `read()` are the only ways in.
 
     On SQLite one thread of a process writes at a time (`BEGIN IMMEDIATE` under a lock): waiting for a
-    lock in Python is fair and cheap, waiting inside SQLite is neither (SECURITY F5).
+    lock in Python is fair and cheap, waiting inside SQLite is neither.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -331,7 +331,7 @@ def _set_journal(cursor, journal: str) -> None:  # type: ignore[no-untyped-def]
 
 
 def _on_begin(tx: Connection) -> None:
-    # A deferred BEGIN that later writes gets SQLITE_BUSY at once, whatever the timeout (SECURITY F5).
+    # A deferred BEGIN that writes later gets SQLITE_BUSY at once, with any timeout (python/cpython#124510).
     options = tx.get_execution_options()
     if options.get("bridge_plain"):
         return

@@ -118,7 +118,7 @@ def claim_due(tx: Tx, limit: int, *, now: datetime, under_way: Collection[Receiv
 
 
 def done(tx: Tx, received_id: int, reason: str | None = None, *, now: datetime) -> None:
-    """Close an arrival that took effect, or rightly had none; its body is not kept (SECURITY D8)."""
+    """Close an arrival that took effect, or rightly had none; its body is not kept."""
     _close(tx, received_id, "done", reason, now=now)
 
 

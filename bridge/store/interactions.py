@@ -96,7 +96,7 @@ def revise_reply(tx: Tx, actor_id: str, object_id: str, *, content: str, public:
 
 
 def forget_actor(tx: Tx, actor_id: str) -> int:
-    """Erase everything an actor did (SECURITY D8)."""
+    """Erase everything an actor did."""
     removed = tx.execute(delete(_table).where(_columns.actor_id == actor_id)).rowcount
     return removed + faded.forget_actor(tx, actor_id)
 

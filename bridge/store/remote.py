@@ -109,7 +109,7 @@ def postpone(tx: Tx, actor_id: str, *, due_at: datetime, missed: bool) -> None:
 
 
 def forget_actor(tx: Tx, actor_id: str) -> None:
-    """Erase an actor and their keys (SECURITY D8)."""
+    """Erase an actor and their keys."""
     tx.execute(delete(schema.remote_actors).where(_actors.id == actor_id))
     tx.execute(delete(schema.remote_keys).where(_keys.actor_id == actor_id))
 

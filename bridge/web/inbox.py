@@ -1,7 +1,7 @@
 """The inboxes: bounds, cheap answers, verification where we hold the key, and storing.
 
-The order is SECURITY §4.2's, cheap to dear. What is stored is committed before it is acknowledged; a 401
-makes senders retry for days, so it is only for signatures that are really bad.
+The cheapest question comes first. What is stored is committed before it is acknowledged; a 401 makes senders
+retry for days, so it is only for signatures that are really bad.
 """
 
 import hashlib

@@ -361,7 +361,7 @@ def test_mastodons_own_signatures_are_judged_as_mastodon_judges_them():
         except SignatureError:
             verdicts[vector["name"]] = False
     expected = {vector["name"]: vector["expect"].startswith("accept") for vector in vectors["vectors"]}
-    # Mastodon lets a clock be an hour fast, we five minutes (SECURITY A9).
+    # Mastodon lets a clock be an hour fast, we five minutes: a replay lives no longer.
     assert verdicts == expected | {"cavage-get-future-59m": False}
 
 

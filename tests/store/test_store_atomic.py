@@ -1,4 +1,4 @@
-"""A post, its activity and its deliveries are committed together or not at all, whatever fails (R12)."""
+"""A post, its activity and its deliveries are committed together or not at all, whatever fails."""
 
 import pytest
 from rows import add_follower, source_of

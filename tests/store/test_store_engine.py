@@ -153,7 +153,7 @@ def test_many_threads_write_through_one_store(store):
 def test_a_transaction_that_reads_first_and_then_writes_is_never_told_that_the_database_is_locked(
     sqlite_template, tmp_path
 ):
-    """Two processes, each with several threads, write and read one file as fast as they can (SECURITY F5)."""
+    """Two processes, each with several threads, write and read one file as fast as they can."""
     path = tmp_path / "hammered.db"
     path.write_bytes(sqlite_template.read_bytes())
     spawn = multiprocessing.get_context("spawn")

@@ -324,7 +324,7 @@ def _victim_says(kind: str) -> Document:
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("kind", EFFECTS)
 def test_nobody_speaks_for_someone_else(services, send, kind: str, known: bool) -> None:
-    """Every activity that has an effect is tried, also those that will be added one day (SECURITY A1)."""
+    """Every activity that has an effect is tried, also those that will be added one day."""
     ALICE.follows(services)
     if known:
         MALLORY.is_known(services)
@@ -381,7 +381,7 @@ def test_an_id_on_another_server_is_not_ours_to_believe(services, send, kind: st
     ids=str,
 )
 def test_nobody_touches_what_someone_else_wrote(services, send, kind: str, obj: Document) -> None:
-    """SECURITY A2, before anything is stored."""
+    """It is refused before anything is stored."""
     MALLORY.is_known(services)
     assert send(MALLORY.says(kind, obj), MALLORY) == 401
     assert waiting(services) == 0
@@ -427,7 +427,7 @@ def test_a_key_of_someone_else_on_the_same_server_is_no_key_of_the_actor(service
 
 
 def test_a_flood_of_deletes_from_people_we_never_heard_of_leaves_nothing(services, web: Visitor) -> None:
-    """Every deleted account is announced to every server, when its key is gone already (SECURITY A12)."""
+    """Every deleted account is announced everywhere, when its key is gone already (fedify-dev/fedify#472)."""
     for number in range(2000):
         who = Stranger(f"user{number}")
         delete = json.dumps(who.says("Delete", who.id)).encode()

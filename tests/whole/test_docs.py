@@ -18,6 +18,13 @@ NOT_OURS = {"node_modules", ".venv", "content", "data", "build"}
 # Of the places where this is written, nothing belongs into what others read.
 FORBIDDEN = ("/work/", "shared/", "sub-agent", "subagent", "helper agent", "language model", " LLM")
 
+# Numbered facts of papers that no reader has. A source is an RFC's section, a FEP, a CVE, an issue or a
+# server's file that everyone can open; where there is none, the reason is given.
+UNREADABLE = re.compile(
+    r"\b(?:SECURITY|PROTOCOL|DESIGN|LESSONS|STRICTNESS)(?:\.md)?[ ,]*(?:§|[A-Z]?\d)"
+    r"|\(R\d+\)|(?<!\d )§ ?[A-Z\d]"
+)
+
 # Between any number of backticks and as many again, within one paragraph.
 INLINE = re.compile(r"(?<!`)(`+)(?!`)((?:(?!\n\s*\n).)+?)(?<!`)\1(?!`)", re.DOTALL)
 SHELL = re.compile(r"^(?:\$ |[\w./-]*/)?(?:python -m )?bridge (?P<words>.*)$")
@@ -173,6 +180,23 @@ def test_no_document_speaks_of_the_place_it_was_written_at(path):
     text = path.read_text(encoding="utf-8")
     for word in FORBIDDEN:
         assert word not in text, f"{name_of(path)} mentions {word!r}"
+
+
+def sources() -> list[Path]:
+    found = [
+        path for place in ("bridge", "tests", "benchmarks", "docs") for path in (ROOT / place).rglob("*.py")
+    ]
+    found += [ROOT / "Makefile", ROOT / ".ci" / "run", ROOT / "pyproject.toml"]
+    return [path for path in found if NOT_OURS.isdisjoint(path.relative_to(ROOT).parts)]
+
+
+def test_what_a_comment_cites_can_be_read_by_whoever_reads_it():
+    found = [
+        f"{name_of(path)}: {cited[0]}"
+        for path in [*documents(), *sources()]
+        for cited in UNREADABLE.finditer(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
 
 
 def test_the_example_config_loads_and_its_comments_are_toml():

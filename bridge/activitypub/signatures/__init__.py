@@ -147,7 +147,7 @@ def _require_fresh(request: SignedRequest, claim: Claim, now: datetime) -> None:
 def _claimed_times(request: SignedRequest, claim: Claim) -> Iterator[datetime]:
     if claim.created is not None:
         yield claim.created
-    # RFC 9421 has `created` for this; its Date is the message's (§B.2.3), made whenever that was.
+    # RFC 9421 has `created` for this; its Date is the message's (RFC 9421 §B.2.3), made whenever that was.
     if claim.scheme is Scheme.CAVAGE and "date" in claim.covered:
         yield _parse_http_date(read_header(request, "date"))
 

@@ -1,7 +1,7 @@
 """Writes the schema of today, with a little of everything in it, to ``NNNN.sql`` beside this file.
 
 Run it once before a new migration is added: ``.venv/bin/python tests/data/schemas/dump.py``. The tests then
-upgrade that database for ever after and look whether everything is still there (SECURITY F13).
+upgrade that database for ever after and look whether everything is still there.
 """
 
 import sqlite3
