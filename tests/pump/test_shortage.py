@@ -199,7 +199,7 @@ def test_where_no_room_can_be_made_fewer_go_out_and_it_is_said() -> None:
     script = (
         "import logging, resource; logging.basicConfig();"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (256, 400));"
-        "from bridge.openfiles import files, make_room; make_room(300); print(files())"
+        "from bridge.pump.open_files import files, make_room; make_room(300); print(files())"
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "400"

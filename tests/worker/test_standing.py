@@ -279,7 +279,7 @@ def test_a_process_that_ends_itself_does_so_though_a_thread_hangs() -> None:
 import threading
 from datetime import UTC, datetime, timedelta
 from bridge.progress import Progress
-from bridge.watchdog import Watchdog
+from bridge.worker.watchdog import Watchdog
 progress = Progress()
 progress.expect("poll", every=timedelta(0), limit=timedelta(0))
 Watchdog(progress, lambda: None, grace=0, now=lambda: datetime.now(UTC)).start()
@@ -313,7 +313,7 @@ def test_a_child_without_a_sign_of_life_is_found_out(child: tuple[Child, int]) -
 
 def test_a_process_says_that_it_lives() -> None:
     ours, theirs = os.pipe()
-    program = f"import time; from bridge.lifeline import keep_pulse; keep_pulse({theirs}); time.sleep(60)"
+    program = f"import time; from bridge.parent_gone import keep_pulse; keep_pulse({theirs}); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", program], pass_fds=(theirs,)) as process:
         assert os.read(ours, 1) == b"."
         process.kill()
