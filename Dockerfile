@@ -61,4 +61,4 @@ HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 \
 
 # Stops cleanly within eight seconds; what is under way is finished or given back.
 STOPSIGNAL SIGTERM
-CMD ["bridge", "run"]
+CMD ["fedibridge", "run"]

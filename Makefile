@@ -12,10 +12,12 @@ ENV    := $(VENV)/bin/python
 PIP    := $(ENV) -m pip install -qq --disable-pip-version-check --no-input --require-hashes
 LOCK   := uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11
 ARGS   ?=
-# So that `python -m bridge` works from any folder: this checkout is on the environment's path.
+# So that `python -m bridge` and `.venv/bin/fedibridge` work from any folder: this checkout is on the environment's path.
 FIND_US := import pathlib, site; pathlib.Path(site.getsitepackages()[0], 'fedibridge.pth').write_text('$(CURDIR)\n')
+# What `pip install` makes of pyproject.toml's script.
+SCRIPT := \#!$(abspath $(ENV))\nfrom bridge.cli import main\n\nmain()\n
 
-run: $(VENV)/run.stamp  ## try it: a café, a follower, and a post that arrives (ARGS="--port 9000")
+run: $(VENV)/bin/fedibridge  ## try it: a café, a follower, and a post that arrives (ARGS="--port 9000")
 	@$(ENV) -m bridge demo $(ARGS)
 
 test: lint docs-check  ## check everything this machine can; what it skips, it says
@@ -66,6 +68,10 @@ $(VENV)/run.stamp: requirements.lock
 	@$(PIP) -r requirements.lock
 	@$(ENV) -c "$(FIND_US)"
 	@touch $@
+
+$(VENV)/bin/fedibridge: Makefile $(VENV)/run.stamp
+	@printf '$(SCRIPT)' > $@
+	@chmod +x $@
 
 $(VENV)/dev.stamp: requirements-dev.lock
 	@$(MAKE) --no-print-directory $(ENV)

@@ -37,7 +37,7 @@ EARLY = 10  # every tenth kill comes while the worker is still starting
 Sent = tuple[str, str]
 """(activity id, inbox)"""
 
-# Every line makes a new `bridge worker`, with everything imported, so that lives are spent delivering.
+# Every line makes a new `fedibridge worker`, with everything imported, so that lives are spent delivering.
 _NURSERY = """\
 import os, sys
 import bridge.cli.run, bridge.cli.supervisor, bridge.services, bridge.worker, uvloop

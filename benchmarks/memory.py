@@ -1,4 +1,4 @@
-"""Memory: what `bridge run` holds at rest, with a hundred thousand followers, and with a post for them."""
+"""Memory: what `fedibridge run` holds at rest, with 100,000 followers, and with a post for them."""
 
 import tempfile
 import time
@@ -41,7 +41,7 @@ def measure(*, quick: bool) -> list[Table]:
 
 @contextmanager
 def _at_rest(subject: Subject, seconds: int) -> Iterator[Process]:
-    """Run `bridge run`, and wait until nothing more happens in it."""
+    """Run `fedibridge run`, and wait until nothing more happens in it."""
     with subject.start("run") as run:
         wait_for_web(subject)
         run.wait_for("at work")
@@ -62,7 +62,7 @@ def _table(followers: int, sent: int, rest: int, snapshots: Sequence[Snapshot]) 
         f"{sent:,} of {followers:,} deliveries, each to another TLS server, went out. More: than at rest. "
         "This benchmark shares libraries with them: without it they hold a little more.",
     )
-    return Table("Memory of `bridge run`", columns, rows, GOAL, notes)
+    return Table("Memory of `fedibridge run`", columns, rows, GOAL, notes)
 
 
 def _row(what: str, held: Sequence[Memory]) -> tuple[str, ...]:

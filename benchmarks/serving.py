@@ -1,4 +1,4 @@
-"""Serving: an actor and a post from `bridge web`, beside nginx with the same bytes from a file."""
+"""Serving: an actor and a post from `fedibridge web`, beside nginx with the same bytes from a file."""
 
 import http.client
 import re
@@ -89,7 +89,7 @@ def _table(found: dict[tuple[str, str], list[Load]], sizes: dict[str, int], roun
         ours, anchor = found[what, "bridge"], found[what, "nginx"]
         ratio = median(load.rate for load in ours) / median(load.rate for load in anchor)
         rows += [
-            (f"{what} ({size:,} bytes): bridge web", *_cells(ours), f"{ratio:.2f}"),
+            (f"{what} ({size:,} bytes): fedibridge web", *_cells(ours), f"{ratio:.2f}"),
             (f"{what}: anchor, nginx", *_cells(anchor), ""),
         ]
     return Table(

@@ -3,3 +3,4 @@
 __version__ = "0.1.0"
 
 PRODUCT = "fedibridge"
+"""Our name, and what owners type: the script of pyproject.toml."""

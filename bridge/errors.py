@@ -17,7 +17,7 @@
     │  ├─ StoreMissing        nothing ever ran here: there is no database to look at
     │  └─ StoreUnavailable    not now: it is away, or its disk is full
     │     └─ StoreDamaged     not before a backup is restored
-    └─ DemoError              `bridge demo` cannot start or go on
+    └─ DemoError              `fedibridge demo` cannot start or go on
 
 Each message is a sentence for the owner of the site: it names the file, line, URL or server it is
 about and says what to do. What happens thousands of times a day (a server that does not answer) is not
@@ -94,4 +94,4 @@ class StoreDamaged(StoreUnavailable):
 
 
 class DemoError(BridgeError):
-    """`bridge demo` cannot start or go on."""
+    """`fedibridge demo` cannot start or go on."""

@@ -1,4 +1,4 @@
-"""`bridge deliveries`: what went where, what failed and why, and sending it again."""
+"""`fedibridge deliveries`: what went where, what failed and why, and sending it again."""
 
 import dataclasses
 
@@ -73,7 +73,7 @@ def retry(settings: Settings, ids: tuple[int, ...], post: str | None, server: st
     replaced, news for followers who left. A post is sent as it is now.
     """
     if not ids and post is None and server is None:
-        raise click.UsageError("Say what: ids from `bridge deliveries`, or --post, or --server.")
+        raise click.UsageError("Say what: ids from `fedibridge deliveries`, or --post, or --server.")
     services = settings.look()
     with services.store.write() as tx:
         uri = _object_uri(services, post)

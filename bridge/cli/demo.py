@@ -1,4 +1,4 @@
-"""`bridge demo`: the newcomer's first minute, told step by step."""
+"""`fedibridge demo`: the newcomer's first minute, told step by step."""
 
 import dataclasses
 import logging

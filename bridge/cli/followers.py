@@ -1,4 +1,4 @@
-"""`bridge followers`: who follows, and who may."""
+"""`fedibridge followers`: who follows, and who may."""
 
 import dataclasses
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from bridge.store import followers as stored
 def followers(ctx: click.Context, site: str | None, pending: bool, limit: int, as_json: bool) -> None:
     """List followers, newest first.
 
-    Where `approve_followers` is on, `bridge followers approve @user@host` lets someone in.
+    Where `approve_followers` is on, `fedibridge followers approve @user@host` lets someone in.
     """
     if ctx.invoked_subcommand:
         return
@@ -83,8 +83,8 @@ def _waiting(services: Services, name: str, site: str | None) -> list[Follower]:
     waiting = [follower for follower in found if follower.state == stored.PENDING]
     if found and not waiting:
         raise StoreError(
-            f"{name} does not wait: they follow {_sites(found)}. `bridge followers reject --remove` removes "
-            "who was let in."
+            f"{name} does not wait: they follow {_sites(found)}. `fedibridge followers reject --remove` "
+            "removes who was let in."
         )
     return waiting or _nobody(name, "waiting follower")
 
@@ -110,4 +110,4 @@ def _sites(found: list[Follower]) -> str:
 
 
 def _nobody(name: str, kind: str) -> NoReturn:
-    raise StoreError(f"There is no {kind} called {name}; `bridge followers` lists them.")
+    raise StoreError(f"There is no {kind} called {name}; `fedibridge followers` lists them.")

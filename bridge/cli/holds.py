@@ -1,4 +1,4 @@
-"""`bridge holds`: what waits for the owner's word."""
+"""`fedibridge holds`: what waits for the owner's word."""
 
 import dataclasses
 import sys
@@ -24,8 +24,8 @@ _DONE = {PUBLISH: "let through", IGNORE: "left as it is", SEEN: "treated as seen
 _MOST_LINES = 20
 _BATCH = 100  # decisions in one transaction, so that the worker gets its turn
 _HOW = (
-    "bridge holds publish WHICH lets through, ignore WHICH leaves as it is, seen WHICH shows it without "
-    "sending it. WHICH is an id, a group like g17, or --all; bridge holds show g17 lists a group."
+    "fedibridge holds publish WHICH lets through, ignore WHICH leaves as it is, seen WHICH shows it without "
+    "sending it. WHICH is an id, a group like g17, or --all; fedibridge holds show g17 lists a group."
 )
 
 
@@ -36,8 +36,8 @@ _HOW = (
 def holds(ctx: click.Context, site: str | None, as_json: bool) -> None:
     """List what is held: changes that look like a mishap, or that you asked to see first.
 
-    What one poll brought is a group. `bridge holds publish` lets it through, `ignore` leaves everything as
-    it is, `seen` shows it without sending it to anyone; `bridge holds show` lists what is in a group.
+    What one poll brought is a group. `fedibridge holds publish` lets it through, `ignore` leaves everything
+    as it is, `seen` shows it without sending it to anyone; `fedibridge holds show` lists what is in a group.
     """
     if ctx.invoked_subcommand:
         return
@@ -137,7 +137,7 @@ def _chosen(
 ) -> list[Hold]:
     """Return the holds that ids and groups name, oldest first."""
     if not which and not everything:
-        raise click.UsageError("Say which: ids or groups from `bridge holds`, or --all.")
+        raise click.UsageError("Say which: ids or groups from `fedibridge holds`, or --all.")
     with services.store.read() as tx:
         if everything:
             return stored.waiting(tx, site)
@@ -149,7 +149,7 @@ def _chosen(
             one = stored.by_id(tx, int(number))
             members = stored.of_group(tx, int(number)) if name != number else [one] if one else []
             if not members:
-                raise StoreError(f"Nothing is held under {name}; `bridge holds` lists all.")
+                raise StoreError(f"Nothing is held under {name}; `fedibridge holds` lists all.")
             found |= {hold.id: hold for hold in members}
     return [found[number] for number in sorted(found)]
 

@@ -1,4 +1,4 @@
-"""`bridge status`: is everything well?"""
+"""`fedibridge status`: is everything well?"""
 
 import dataclasses
 import shutil
@@ -146,7 +146,7 @@ def _print_paused(found: dict[str, Any]) -> None:
             say(
                 f"✗ {site['handle']} is PAUSED: config.toml does not name it any more. It answers, but "
                 f"nothing new is published. Put [sites.{site['site']}] back, or end it: "
-                f"bridge site close {site['site']}",
+                f"fedibridge site close {site['site']}",
                 style="red",
             )
     for closed in found["closed_sites"]:
@@ -156,7 +156,7 @@ def _print_paused(found: dict[str, Any]) -> None:
 def _print_waiting(found: dict[str, Any]) -> None:
     """Say what readers of the site see and followers do not yet."""
     if found["held"]:
-        say(f"Held for your word: {found['held']:,} (bridge holds).", style="yellow")
+        say(f"Held for your word: {found['held']:,} (fedibridge holds).", style="yellow")
     if found["scheduled"]:
         say(f"Scheduled: {found['scheduled']}, the next for {found['next_post_at']:%d %b %Y %H:%M} UTC.")
     if found["waiting_edits"]:
@@ -169,7 +169,7 @@ def _print_trouble(found: dict[str, Any]) -> None:
     if found["database"]:
         say(f"✗ {found['database']}", style="red")
     if found["older_copy"]:
-        say(f"✗ {found['older_copy']} When you have seen to it: bridge status --noted", style="red")
+        say(f"✗ {found['older_copy']} When you have seen to it: fedibridge status --noted", style="red")
     if found["unguarded"]:
         say(
             f'! Put this line at the top of config.toml: identity = "{found["unguarded"]}". Without it a '
@@ -198,7 +198,7 @@ def _print_trouble(found: dict[str, Any]) -> None:
             say(f"! {name}: {problem['where']}: {problem['what']}", style="yellow")
         for finding in lint.restore(source["findings"]):
             times = f" ({finding.count}×)" if finding.count > 1 else ""
-            say(f"! {name}: {finding.rule.id}{times}: {finding.rule.what} (bridge lint)")
+            say(f"! {name}: {finding.rule.id}{times}: {finding.rule.what} (fedibridge lint)")
     for hub in found["subscriptions"]:
         if hub["error"]:
             say(f"! {hub['topic']}: {hub['error']}", style="yellow")

@@ -1,4 +1,4 @@
-"""`bridge lint`: what is wrong with a feed, why it matters, and how to mend it."""
+"""`fedibridge lint`: what is wrong with a feed, why it matters, and how to mend it."""
 
 import asyncio
 import sys

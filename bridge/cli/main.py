@@ -1,4 +1,4 @@
-"""The `bridge` command and what stands in its manual."""
+"""The `fedibridge` command and what stands in its manual."""
 
 import importlib
 import logging
@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bridge import __version__
+from bridge import PRODUCT, __version__
 from bridge.cli.settings import Settings
 from bridge.errors import BridgeError
 from bridge.parent_gone import end_with, keep_pulse
@@ -77,7 +77,7 @@ class Manual(click.Group):
 
 
 @click.group(cls=Manual, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="fedibridge")
+@click.version_option(__version__, prog_name=PRODUCT)
 @click.option(
     "-c",
     "--config",
@@ -104,10 +104,10 @@ def cli(ctx: click.Context, /, ends_with: int | None, pulse: int | None, **optio
 
     \b
     First steps:
-      bridge demo               see it work, on this machine only
-      (edit config.toml)        your site, your handle, your feed
-      bridge run                and let your web server pass its addresses on
-      bridge status             is everything well?
+      fedibridge demo               see it work, on this machine only
+      (edit config.toml)            your site, your handle, your feed
+      fedibridge run                and let your web server pass its addresses on
+      fedibridge status             is everything well?
     """
     ctx.obj = Settings(**options)
     _log_to_stderr(verbose=ctx.obj.verbose)
@@ -129,7 +129,7 @@ def main() -> None:
     except click.exceptions.Exit as leaving:
         sys.exit(leaving.exit_code)
     except BridgeError as error:
-        click.echo(f"bridge: {error}", err=True)
+        click.echo(f"{PRODUCT}: {error}", err=True)
         sys.exit(1)
     except (KeyboardInterrupt, BrokenPipeError):
         sys.exit(130)

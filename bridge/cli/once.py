@@ -1,4 +1,4 @@
-"""`bridge poll` and `bridge deliver`: one round, then return."""
+"""`fedibridge poll` and `fedibridge deliver`: one round, then return."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -28,7 +28,7 @@ _T = TypeVar("_T")
 def poll(settings: Settings, site: str | None) -> None:
     """Look at all sources now, or at those of one SITE, publish what is new, and return.
 
-    What is new is queued for delivery: a running worker sends it at once, `bridge deliver` otherwise.
+    What is new is queued for delivery: a running worker sends it at once, `fedibridge deliver` otherwise.
     """
     services = settings.open()
     before = _sources_of(services, site)
@@ -56,7 +56,7 @@ def poll(settings: Settings, site: str | None) -> None:
 def deliver(settings: Settings) -> None:
     """Deliver everything that is due now, and return.
 
-    Deliveries that fail stay queued with the time of their next attempt: see `bridge deliveries`.
+    Deliveries that fail stay queued with the time of their next attempt: see `fedibridge deliveries`.
     """
     services = settings.open()
 

@@ -1,4 +1,4 @@
-"""`bridge publish`, `bridge unpublish`, `bridge resend`: the owner's word on one post."""
+"""`fedibridge publish`, `fedibridge unpublish`, `fedibridge resend`: the owner's word on one post."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def publish(settings: Settings, what: str) -> None:
     post = find_post(services, what)
     if post.state is PostState.PUBLISHED or post.state.is_tombstone:
         hint = (
-            "`bridge resend` sends it again"
+            "`fedibridge resend` sends it again"
             if post.state is PostState.PUBLISHED
             else "its id cannot come back"
         )
@@ -70,7 +70,7 @@ def resend(settings: Settings, what: str) -> None:
     services = settings.look()
     post = find_post(services, what)
     if post.state is not PostState.PUBLISHED:
-        raise StoreError(f"{what} is {post.state}, so it was not sent yet: `bridge publish` sends it.")
+        raise StoreError(f"{what} is {post.state}, so it was not sent yet: `fedibridge publish` sends it.")
     with services.store.write() as tx:
         sent = publishing.resend(tx, services, post, now=services.now())
     say(f"On its way again to {sent} inboxes: {publishing.describe(post)}")
@@ -93,7 +93,7 @@ def find_post(services: Services, what: str, *, exactly: bool = False) -> Post:
             if found:
                 listed = "\n  ".join(post.page_url or post.id for post in found)
                 raise StoreError(f"Several posts match {what!r}; say which:\n  {listed}")
-    raise StoreError(f"There is no post of {what!r}. `bridge poll` reads what is new; then try again.")
+    raise StoreError(f"There is no post of {what!r}. `fedibridge poll` reads what is new; then try again.")
 
 
 def _names(services: Services, what: str) -> list[str]:
@@ -111,6 +111,6 @@ def _names(services: Services, what: str) -> list[str]:
 
 
 def name_in(services: Services, what: str) -> str:
-    """Return the id in a post's address at the bridge, whole or as `bridge deliveries` shows it."""
+    """Return the id in a post's address at the bridge, whole or as `fedibridge deliveries` shows it."""
     path = what.removeprefix(services.ids.base_url).rstrip("/")
     return path.rpartition("/")[2] if path.startswith(("/ap/", "/r/")) else what

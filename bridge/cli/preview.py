@@ -1,4 +1,4 @@
-"""`bridge preview`: how posts will look to followers, before anything is sent."""
+"""`fedibridge preview`: how posts will look to followers, before anything is sent."""
 
 import asyncio
 import dataclasses
@@ -11,6 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
+from bridge import PRODUCT
 from bridge.activitypub.ids import mint_post_id
 from bridge.addresses import Reach
 from bridge.changes.keys import canonical_link, strong_keys, weak_keys
@@ -75,7 +76,7 @@ def preview(
         finally:
             services.close()
     for problem in problems:
-        click.echo(f"bridge: {problem}", err=True)
+        click.echo(f"{PRODUCT}: {problem}", err=True)
     if as_json:
         print_json([dataclasses.asdict(one) for one in shown])
     elif html:

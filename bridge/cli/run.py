@@ -1,4 +1,4 @@
-"""`bridge run`, `bridge web`, `bridge worker`: the processes that stay."""
+"""`fedibridge run`, `fedibridge web`, `fedibridge worker`: the processes that stay."""
 
 import asyncio
 import logging
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bridge import PRODUCT
 from bridge.cli.settings import Settings
 from bridge.errors import BridgeError, ConfigError, StoreDamaged, StoreUnavailable
 
@@ -161,5 +162,5 @@ def _open(settings: Settings):  # type: ignore[no-untyped-def]  # a partial of i
     try:
         return settings.open(prompt=True)
     except BridgeError as error:
-        click.echo(f"bridge: {error}", err=True)
+        click.echo(f"{PRODUCT}: {error}", err=True)
         raise SystemExit(1) from None

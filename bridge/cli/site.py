@@ -1,4 +1,4 @@
-"""`bridge site`: the owner's word on a whole account."""
+"""`fedibridge site`: the owner's word on a whole account."""
 
 import click
 
@@ -23,7 +23,7 @@ def close(settings: Settings, key: str, yes: bool) -> None:
     """Delete an account on all servers, for good.
 
     KEY is the site's name in config.toml. Everyone who knows the account is told, its posts are deleted, and
-    neither the key nor the handle can be used again. Keep the bridge running until `bridge deliveries`
+    neither the key nor the handle can be used again. Keep the bridge running until `fedibridge deliveries`
     shows that everyone was told.
     """
     services = settings.look()

@@ -45,14 +45,14 @@ class Child:
 
 
 def check_first(arguments: Sequence[str]) -> None:
-    """Run `bridge` with these arguments and wait; end as it does when it fails."""
+    """Run `fedibridge` with these arguments and wait; end as it does when it fails."""
     code = _start(arguments).wait()
     if code:
         raise SystemExit(code)
 
 
 def supervise(commands: Mapping[str, Sequence[str]]) -> None:
-    """Run `bridge` with each of these argument lists until SIGTERM or Ctrl-C."""
+    """Run `fedibridge` with each of these argument lists until SIGTERM or Ctrl-C."""
     stopping = _stop_flag()
     children = [
         Child(name, arguments, *_start_with_pulse(arguments), time.monotonic())
@@ -155,6 +155,6 @@ def only_one(services: "Services") -> Iterator[None]:
         except BlockingIOError:
             raise StoreError(
                 f"A worker is already running on {path.parent}. With SQLite there is one worker; stop the "
-                "other one (`bridge run` has one), or use PostgreSQL for more."
+                "other one (`fedibridge run` has one), or use PostgreSQL for more."
             ) from None
         yield

@@ -105,8 +105,8 @@ class FeedSource:
     it, so that no address from outside can make it look around at home."""
 
     hold: Literal["auto", "all"] = "auto"
-    """Which new posts wait for your word (`bridge holds`). `"auto"`: only what looks like a mishap, such as
-    many new entries at once or very old ones. `"all"`: every one."""
+    """Which new posts wait for your word (`fedibridge holds`). `"auto"`: only what looks like a mishap, such
+    as many new entries at once or very old ones. `"all"`: every one."""
 
     embargo: Annotated[Duration, Between(timedelta(), timedelta(days=30))] = timedelta()
     """How long a new post waits before it is sent: `"2h"`."""
@@ -143,8 +143,8 @@ class FolderSource:
     it never are."""
 
     hold: Literal["auto", "all"] = "auto"
-    """Which new posts wait for your word (`bridge holds`). `"auto"`: only what looks like a mishap, such as
-    many new entries at once or very old ones. `"all"`: every one."""
+    """Which new posts wait for your word (`fedibridge holds`). `"auto"`: only what looks like a mishap, such
+    as many new entries at once or very old ones. `"all"`: every one."""
 
     embargo: Annotated[Duration, Between(timedelta(), timedelta(days=30))] = timedelta()
     """How long a new post waits before it is sent: `"2h"`."""

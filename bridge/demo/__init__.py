@@ -1,1 +1,1 @@
-"""A follower's server in miniature, for `bridge demo`: a real peer on loopback with a timeline to look at."""
+"""A follower's server in miniature, for `fedibridge demo`: a real peer on loopback, with a timeline."""

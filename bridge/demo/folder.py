@@ -48,7 +48,7 @@ def require_free(ports: Mapping[str, int]) -> None:
         if why:
             other = f"{option} {(port + 1000) % 65535 or 8000}"
             raise DemoError(
-                f'Port {port} {why}. Choose another: `bridge demo {other}`, or `make run ARGS="{other}"`.'
+                f'Port {port} {why}. Choose another: `fedibridge demo {other}`, or `make run ARGS="{other}"`.'
             )
 
 

@@ -137,7 +137,7 @@ def _say_who_is_paused(paused: Iterable[str], handles: Mapping[str, str]) -> Non
     for key in paused:
         log.warning(
             "PAUSED: %s is not in config.toml any more. It goes on answering, but nothing new is published. "
-            "Put [sites.%s] back, or close the account for good: bridge site close %s",
+            "Put [sites.%s] back, or close the account for good: fedibridge site close %s",
             handles[key], key, key,
         )  # fmt: skip
 

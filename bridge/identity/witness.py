@@ -119,7 +119,7 @@ def write(path: Path, witness: Witness, before: Found | None = None) -> bool:
 
 def _put_in_place(draft: Path, path: Path) -> None:
     try:
-        draft.chmod(0o644 if path.name != MARKER else 0o600)  # whoever else runs `bridge` here may read it
+        draft.chmod(0o644 if path.name != MARKER else 0o600)  # whoever else runs us here may read it
         draft.replace(path)
     except OSError:
         with suppress(OSError):

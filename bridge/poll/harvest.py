@@ -249,7 +249,7 @@ def _tell_what_is_held(source: Source, judged: Judged) -> None:
     held.update(gone.held for gone, _ in judged.gone)
     del held[None]
     for reason, number in held.items():
-        log.warning("%s: %d held for you: %s (bridge holds)", source.location, number, reason)
+        log.warning("%s: %d held for you: %s (fedibridge holds)", source.location, number, reason)
 
 
 def _known(
@@ -284,7 +284,7 @@ def _refuse_strangers(
         what = "the folder" if source.kind == "folder" else "the feed"
         raise SourceError(
             f"{source.location}: {what} is empty, but {len(alive)} posts came from it. Nothing is concluded "
-            "from that: if they are really gone, `bridge unpublish` deletes them."
+            "from that: if they are really gone, `fedibridge unpublish` deletes them."
         )
     hosts = {take_apart(post.page_url).host for post in alive if post.page_url}
     if source.kind == "feed" and changes.is_strange(harvest.entries, known, hosts):

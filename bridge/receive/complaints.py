@@ -1,4 +1,4 @@
-"""Complaints (Flag) about our posts and sites: kept for the owner, and shown in `bridge status`."""
+"""Complaints (Flag) about our posts and sites: kept for the owner, and shown in `fedibridge status`."""
 
 from bridge.activitypub.values import get_text
 from bridge.addresses import host_of

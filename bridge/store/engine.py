@@ -224,7 +224,7 @@ def open_store(
     parsed = make_url(url)
     shown = parsed.render_as_string(hide_password=True)
     if not create and parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists():
-        raise StoreMissing(f"There is no database at {parsed.database} yet: `bridge run` makes it.")
+        raise StoreMissing(f"There is no database at {parsed.database} yet: `fedibridge run` makes it.")
     try:
         engine = (
             _sqlite(Path(parsed.database or ""), binding or sqlite_module())

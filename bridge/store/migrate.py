@@ -42,12 +42,12 @@ def require_current(store: Store) -> None:
     """Raise `StoreError` unless the database is at `HEAD`: who only looks does not upgrade it."""
     current = _revision(store)
     if current is None:
-        raise StoreMissing("The database is empty: `bridge run` fills it at its first start.")
+        raise StoreMissing("The database is empty: `fedibridge run` fills it at its first start.")
     _refuse_newer(current)
     if current != HEAD:
         raise StoreError(
             f"The database has schema {current}, which this version of fedibridge upgrades to {HEAD} when it "
-            "starts (`bridge run`), after a backup. Start it, then look again."
+            "starts (`fedibridge run`), after a backup. Start it, then look again."
         )
 
 

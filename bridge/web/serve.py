@@ -32,7 +32,7 @@ async def serve(host: str, port: int, services: "Services") -> None:
     """Answer requests in this process until SIGTERM or Ctrl-C.
 
     One process, not two: Granian's other way of serving keeps a parent that only watches its child, which
-    `bridge run` and every service manager do as well (see docs/decisions/0014).
+    `fedibridge run` and every service manager do as well (see docs/decisions/0014).
     """
     from granian.log import LogLevels
     from granian.server.embed import Server

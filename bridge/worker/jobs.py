@@ -191,7 +191,7 @@ class Worker:
                 log.warning("%d inboxes get no posts: they are no addresses to deliver to.", silent)
             subscriptions.follow_config(tx, now=now)
             if older := identity.older_copy(tx):
-                log.warning("%s (bridge status --noted)", older)
+                log.warning("%s (fedibridge status --noted)", older)
         for site in services.config.sites.keys() - services.paused:
             self._announce(site, now)
 

@@ -3,15 +3,15 @@
 from bridge.lint.rules import RULES, Rule, Severity
 
 _HEAD = """\
-# What `bridge lint` looks for
+# What `fedibridge lint` looks for
 
 <!-- Written by `make docs`. Change bridge/lint/rules.py instead of this file. -->
 
-`bridge lint URL`, `bridge lint FILE` (a feed, a Markdown file or a folder) and `bridge lint --all` say what
-is wrong, why that matters to the people who follow, and how to mend it; `--strict` ends with exit code 1 when
-there are errors, for the check before you deploy, and `--json` is for scripts. The bridge looks at its
-sources in the same way whenever they changed, and `bridge status` shows what it found. Nothing of this stops
-a post.
+`fedibridge lint URL`, `fedibridge lint FILE` (a feed, a Markdown file or a folder) and
+`fedibridge lint --all` say what is wrong, why that matters to the people who follow, and how to mend it;
+`--strict` ends with exit code 1 when there are errors, for the check before you deploy, and `--json` is for
+scripts. The bridge looks at its sources in the same way whenever they changed, and `fedibridge status` shows
+what it found. Nothing of this stops a post.
 """
 
 _SECTIONS = {

@@ -103,7 +103,7 @@ def test_a_misspelt_command_is_answered_with_the_right_one(typed: str, meant: st
 def test_a_config_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     done = run(tmp_path / "nowhere.toml", "status")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"bridge: {tmp_path}/nowhere.toml cannot be read")
+    assert done.stderr.startswith(f"fedibridge: {tmp_path}/nowhere.toml cannot be read")
     assert "Traceback" not in done.stderr
 
 
@@ -126,7 +126,7 @@ def test_a_port_that_is_taken_is_one_sentence(lab: Lab, bridge, start: str, tmp_
         done = bridge(start)
     assert done.returncode == 1
     assert done.stderr.startswith(
-        f"bridge: Cannot listen on port {port} of 127.0.0.1: Address already in use"
+        f"fedibridge: Cannot listen on port {port} of 127.0.0.1: Address already in use"
     )
     assert "Traceback" not in done.stderr
 
@@ -200,7 +200,7 @@ def test_status_says_what_followers_do_not_see_yet(lab: Lab, ask) -> None:
     lab.blog.post("Soon", date=lab.clock.now() + timedelta(days=3))
     lab.poll()
     shown = ask("status")
-    assert "Held for your word: 1 (bridge holds)." in shown
+    assert "Held for your word: 1 (fedibridge holds)." in shown
     assert f"Scheduled: 1, the next for {lab.clock.now() + timedelta(days=3):%d %b %Y %H:%M} UTC." in shown
     assert "Edits that go out once they have stood for a while: 1." in shown
 
@@ -251,7 +251,7 @@ def test_waiting_followers_are_let_in_or_turned_away(make_services, clock, tmp_p
 def test_someone_who_does_not_wait_cannot_be_let_in(bridge) -> None:
     done = bridge("followers", "approve", "@nobody@mastodon.example")
     assert done.returncode == 1
-    assert done.stderr.startswith("bridge: There is no waiting follower called @nobody@mastodon.example")
+    assert done.stderr.startswith("fedibridge: There is no waiting follower called @nobody@mastodon.example")
 
 
 def test_a_follower_who_was_let_in_is_not_thrown_out_by_the_way(make_services, clock, tmp_path: Path) -> None:

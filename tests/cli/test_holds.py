@@ -62,7 +62,7 @@ def test_what_one_poll_brought_is_one_line(lab: Lab, ask: Callable[..., str]) ->
     shown = ask("holds")
     assert "37 new posts" in shown and "more new entries at once" in shown
     assert shown.count("cafe/blog") == 1 and len(shown.splitlines()) < 12
-    assert "Held for your word: 37 (bridge holds)." in ask("status")
+    assert "Held for your word: 37 (fedibridge holds)." in ask("status")
     lab.wait(minutes=20)
     lab.blog.post("Old news", date=datetime(2020, 1, 1, tzinfo=UTC))
     lab.poll()

@@ -67,7 +67,7 @@ def test_a_look_before_the_first_start_makes_nothing(config: Path, words: list[s
     else:
         assert done.returncode == 1
         assert "There is no database" in done.stderr
-        assert "bridge run" in done.stderr
+        assert "fedibridge run" in done.stderr
 
 
 @pytest.mark.parametrize("words", [["status"], ["followers"], ["holds"], ["preview", "--all"]], ids=" ".join)

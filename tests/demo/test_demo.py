@@ -1,4 +1,4 @@
-"""`bridge demo` from start to Ctrl-C: real processes, real ports, and a timeline that fills itself."""
+"""`fedibridge demo` from start to Ctrl-C: real processes, real ports, and a timeline that fills itself."""
 
 import contextlib
 import json
@@ -47,7 +47,7 @@ def free_ports(number: int) -> tuple[int, ...]:
 
 
 class Demo:
-    """A `bridge demo` under way in a folder of its own."""
+    """A `fedibridge demo` under way in a folder of its own."""
 
     def __init__(self, folder: Path, ports: tuple[int, ...] = ()) -> None:
         self.folder = folder

@@ -1,4 +1,4 @@
-"""What `bridge preview` says of posts: four kinds of readers, and what may surprise their author."""
+"""What `fedibridge preview` says of posts: four kinds of readers, and what may surprise their author."""
 
 import json
 from collections.abc import Iterator

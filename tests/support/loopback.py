@@ -71,7 +71,7 @@ class Network:
             reserved.close()
 
     def options(self) -> list[str]:
-        """Return the hidden options that let a `bridge` process reach these hosts."""
+        """Return the hidden options that let a `fedibridge` process reach these hosts."""
         allowed = [part for _, port in sorted(self.reach.allow) for part in ("--allow", f"{ADDRESS}:{port}")]
         return [*allowed, "--resolve", f"example={ADDRESS}"]
 

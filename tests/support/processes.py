@@ -1,4 +1,4 @@
-"""The `bridge` command as real processes, the way owners run it."""
+"""The `fedibridge` command as real processes, the way owners run it."""
 
 import contextlib
 import os

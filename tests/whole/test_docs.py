@@ -10,7 +10,8 @@ import click
 import pytest
 from places import ROOT
 
-from bridge.cli.main import cli
+from bridge import PRODUCT
+from bridge.cli.main import COMMANDS, cli
 from bridge.config import load_config
 
 NOT_OURS = {"node_modules", ".venv", "content", "data", "build"}
@@ -27,7 +28,7 @@ UNREADABLE = re.compile(
 
 # Between any number of backticks and as many again, within one paragraph.
 INLINE = re.compile(r"(?<!`)(`+)(?!`)((?:(?!\n\s*\n).)+?)(?<!`)\1(?!`)", re.DOTALL)
-SHELL = re.compile(r"^(?:\$ |[\w./-]*/)?(?:python -m )?bridge (?P<words>.*)$")
+SHELL = re.compile(r"^(?:\$ |[\w./-]*/)?(?:python -m bridge|fedibridge) (?P<words>.*)$")
 
 
 def documents() -> list[Path]:
@@ -85,7 +86,7 @@ def code_lines(text: str) -> Iterator[str]:
 
 
 def commands(text: str) -> Iterator[list[str]]:
-    """Yield the words after `bridge` of every command line a document shows."""
+    """Yield the words after `fedibridge` of every command line a document shows."""
     for line in code_lines(text):
         for part in re.split(r" (?:&&|\|) ", line.partition(" #")[0].strip()):
             part = re.sub(r"^docker compose exec bridge ", "", part)
@@ -118,7 +119,7 @@ def test_every_link_leads_somewhere(path):
 def test_every_command_shown_exists_with_its_options(path):
     for words in commands(path.read_text(encoding="utf-8")):
         problem = misspelt(cli, words)
-        assert problem is None, f"{name_of(path)} shows `bridge {' '.join(words)}`: {problem}"
+        assert problem is None, f"{name_of(path)} shows `fedibridge {' '.join(words)}`: {problem}"
 
 
 def misspelt(command: click.Command, words: list[str]) -> str | None:
@@ -208,6 +209,48 @@ def test_the_example_config_loads_and_its_comments_are_toml():
         tomllib.loads(line)
 
 
+def spoken_as_before() -> Iterator[tuple[str, str]]:
+    """Yield where a text calls our command `bridge`, which on most Linux machines is iproute2's."""
+    names = "|".join(name for section in COMMANDS.values() for name in section)
+    # Not `python -m bridge`, a module; nor “the bridge”, a thing.
+    before = r"(?<![\w.-])(?<!-m )(?<!\bthe )(?<!\ba )(?<!\ban )(?<!\bone )(?<!\byour )(?<!\bour )"
+    words = rf"(?:(?:{names}|prepare)(?![\w-])|-c\b|--[a-z])"
+    wrong = re.compile(rf"{before}bridge\s+{words}", re.IGNORECASE)
+    # A script is no module: `bin/bridge`, `which bridge`, and a program that begins its sentences with it.
+    script = re.compile(
+        r"\bbin/bridge\b|\bwhich bridge\b|(?<=[\"'])bridge: |\[\"bridge\", |`bridge`(?= command)"
+    )
+    for path in listed_files():
+        if path != Path(__file__):
+            text = path.read_text(encoding="utf-8")
+            for found in (*wrong.finditer(text), *script.finditer(text)):
+                yield name_of(path), " ".join(found[0].split())
+
+
+def listed_files() -> list[Path]:
+    """Return whatever owners and programmers read: sources, documents, templates, settings."""
+    kinds = {".py", ".md", ".toml", ".yaml", ".html", ".css", ".js", ".txt", ".sh", ".service"}
+    homes = ("bridge", "docs", "tests", "benchmarks", ".ci")
+    found = [
+        path for home in homes for path in (ROOT / home).rglob("*") if path.suffix in kinds or home == ".ci"
+    ]
+    found += [
+        path for path in ROOT.iterdir() if path.suffix in kinds or path.name in ("Dockerfile", "Makefile")
+    ]
+    return [
+        path for path in found if path.is_file() and NOT_OURS.isdisjoint(path.relative_to(ROOT).parts[:-1])
+    ]
+
+
+def test_the_command_is_called_fedibridge_wherever_it_is_spoken_of():
+    assert list(spoken_as_before()) == []
+
+
+def test_the_script_that_is_installed_has_the_name_that_is_spoken_of():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["scripts"] == {PRODUCT: "bridge.cli:main"}
+
+
 # ── what belongs together ────────────────────────────────────────────────────────────────────────
 
 
@@ -261,6 +304,10 @@ def test_a_wrong_command_is_noticed():
 
 
 def test_commands_are_found_wherever_they_are_shown():
-    indented, fenced = "    docker compose exec bridge bridge poll\n", "```sh\nbridge web  # so\n```\n"
-    shown = f"Say `bridge status --json`.\n\n{indented}\n{fenced}"
-    assert sorted(commands(shown)) == [["poll"], ["status", "--json"], ["web"]]
+    indented, fenced = (
+        "    docker compose exec bridge fedibridge poll\n",
+        "```sh\n/bin/fedibridge web  # so\n```\n",
+    )
+    shown = f"Say `fedibridge status --json`.\n\n{indented}\n{fenced}"
+    shown += "\n    .venv/bin/python -m bridge lint --all\n"
+    assert sorted(commands(shown)) == [["lint", "--all"], ["poll"], ["status", "--json"], ["web"]]

@@ -1,4 +1,4 @@
-"""`bridge run` as owners run it, with a real blog in front and two other servers behind."""
+"""`fedibridge run` as owners run it, with a real blog in front and two other servers behind."""
 
 import os
 import signal
@@ -47,7 +47,7 @@ class Site:
 
     @contextmanager
     def running(self) -> Iterator[subprocess.Popen[bytes]]:
-        """Start `bridge run` and wait until it answers and its worker is at work."""
+        """Start `fedibridge run` and wait until it answers and its worker is at work."""
         started = command(self.config, *self.options, "run")
         with self.log.open("ab") as log:
             process = subprocess.Popen(

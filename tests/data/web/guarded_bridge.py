@@ -1,4 +1,4 @@
-"""Runs `bridge` with a guard that forbids every outgoing connection and writes down who tried.
+"""Runs `fedibridge` with a guard that forbids every outgoing connection and writes down who tried.
 
 Usage: guarded_bridge.py LOG ARGUMENTS…
 """
