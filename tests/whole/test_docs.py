@@ -218,7 +218,7 @@ def spoken_as_before() -> Iterator[tuple[str, str]]:
     wrong = re.compile(rf"{before}bridge\s+{words}", re.IGNORECASE)
     # A script is no module: `bin/bridge`, `which bridge`, and a program that begins its sentences with it.
     script = re.compile(
-        r"\bbin/bridge\b|\bwhich bridge\b|(?<=[\"'])bridge: |\[\"bridge\", |`bridge`(?= command)"
+        r"\bbin/bridge\b|\bwhich bridge\b|(?<=[\"'])bridge: |CMD \[\"bridge\"|`bridge`(?= command)"
     )
     for path in listed_files():
         if path != Path(__file__):
