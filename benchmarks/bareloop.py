@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from benchmarks.machine import raise_file_limit
 from benchmarks.sink import DOMAIN
-from bridge.net.client import CONNECT_SECONDS, PER_HOST
+from bridge.net.client import PER_HOST
+from bridge.net.failures import CONNECT_SECONDS
 
 _COVERED = "(request-target) host date digest"
 

@@ -17,7 +17,8 @@ from benchmarks.feedhost import KINDS, running_feeds
 from benchmarks.sink import DOMAIN
 from benchmarks.tables import Table, spread
 from bridge.cli.settings import Settings
-from bridge.net.client import CONNECT_SECONDS, PER_HOST, Client
+from bridge.net.client import PER_HOST, Client
+from bridge.net.failures import CONNECT_SECONDS
 from bridge.poll.poller import SLOTS, Poller
 from bridge.services import Services
 from bridge.store import sources

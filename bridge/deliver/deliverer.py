@@ -5,12 +5,13 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 
 from bridge.activitypub.documents import CONTENT_TYPE
 from bridge.activitypub.signatures import sign
-from bridge.deliver.retry import decide, is_down, is_host_down
+from bridge.deliver.breaker import Attempt, accepted, learn_all, scheme_remembered
+from bridge.deliver.retry import decide
 from bridge.errors import BridgeError, StoreUnavailable
 from bridge.model import Answered, Decision, Delivered, Delivery, Drop, Fault, Outcome, Scheme, Unreachable
 from bridge.net.client import Client
@@ -18,16 +19,12 @@ from bridge.pump.engine import GRACE, TICK, Stop, pump
 from bridge.pump.open_files import files, fitting, most_under_way
 from bridge.pump.patience import Patience
 from bridge.services import Services
-from bridge.store import Tx, aside, deliveries, followers, inboxes, peers, remote
-from bridge.store.inboxes import Inbox
+from bridge.store import Tx, aside, deliveries, followers, peers, remote
 from bridge.store.peers import Peer
 
 log = logging.getLogger(__name__)
 
 ACCEPT = "application/activity+json, application/ld+json"
-REMEMBER_SCHEME = timedelta(days=7)
-BREAK_AFTER = 5  # failures in a row, after which a host is left alone for a while
-FIRST_BREAK, LONGEST_BREAK = timedelta(minutes=1), timedelta(hours=1)
 SLOW_SHARE = 4  # one slot in this many is for hosts that lately did not answer
 
 # Threads answers 404 to signatures it does not like.
@@ -40,18 +37,6 @@ class Job:
 
     delivery: Delivery
     peer: Peer | None
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """How one attempt went. No outcome: it was interrupted by a stop, and does not count.
-
-    `scheme` is the one that was accepted.
-    """
-
-    delivery: Delivery
-    outcome: Outcome | None
-    scheme: Scheme | None = None
 
 
 class Deliverer:
@@ -171,13 +156,13 @@ class Deliverer:
         Draft-cavage comes first with strangers: many speak nothing else, and snac answers 202 to RFC 9421
         and throws the activity away.
         """
-        first = _remembered(job.peer, self._services.now()) or Scheme.CAVAGE
+        first = scheme_remembered(job.peer, self._services.now()) or Scheme.CAVAGE
         outcome = await self._post(job.delivery, first)
-        if _accepted(outcome) or not _may_mean_scheme(outcome, job.delivery.host):
-            return outcome, first if _accepted(outcome) else None
+        if accepted(outcome) or not _may_mean_scheme(outcome, job.delivery.host):
+            return outcome, first if accepted(outcome) else None
         second = Scheme.RFC9421 if first is Scheme.CAVAGE else Scheme.CAVAGE
         again = await self._post(job.delivery, second)
-        return (again, second) if _accepted(again) else (outcome, None)
+        return (again, second) if accepted(again) else (outcome, None)
 
     async def _post(self, delivery: Delivery, scheme: Scheme) -> Outcome:
         headers = sign(
@@ -209,7 +194,7 @@ class Deliverer:
         if interrupted:
             deliveries.release(tx, interrupted, now=now)
         deliveries.settle(tx, [(one.delivery, decision) for one, decision in decided], now=now)
-        _learn_all(tx, [one for one, _ in decided], now=now)
+        learn_all(tx, [one for one, _ in decided], now=now)
         for one, decision in decided:
             _report(one.delivery, decision)
             if isinstance(decision, Drop) and decision.gone:
@@ -221,139 +206,16 @@ class Deliverer:
         return decide(outcome, attempts=delivery.attempts, now=now, jitter=self._jitter())
 
 
-def _accepted(outcome: Outcome | None) -> bool:
-    return isinstance(outcome, Answered) and 200 <= outcome.status < 300
-
-
 def _may_mean_scheme(outcome: Outcome, host: str) -> bool:
     if not isinstance(outcome, Answered):
         return False
     return outcome.status in (400, 401) or (outcome.status in (403, 404) and host.endswith(_HIDES_REFUSALS))
 
 
-def _remembered(peer: Peer | None, now: datetime) -> Scheme | None:
-    if peer is None or peer.scheme_at is None or now - peer.scheme_at > REMEMBER_SCHEME:
-        return None
-    return peer.scheme
-
-
 def _look_for_the_people(tx: Tx, inbox: str, *, now: datetime) -> None:
     """An inbox that is gone may be a server's mistake: only the actor's own 410 or 404s end a follow."""
     for actor_id in followers.actors_behind(tx, inbox):
         remote.owe(tx, actor_id, "gone", due_at=now)
-
-
-# ── what attempts teach us about a peer ───────────────────────────────────────────────────────────
-
-
-def _learn_all(tx: Tx, attempts: Sequence[Attempt], *, now: datetime) -> None:
-    known = dict(peers.known(tx, {one.delivery.host for one in attempts})) if attempts else {}
-    watched = dict(inboxes.known(tx, {one.delivery.inbox for one in attempts})) if attempts else {}
-    for one in attempts:
-        _learn_of_host(tx, known, one, now=now)
-        _learn_of_inbox(tx, watched, one, now=now)
-    for host in {one.delivery.host for one in attempts if _fails_alone(one)}:
-        if inboxes.all_fail(tx, host, at_least=BREAK_AFTER):
-            _leave_alone(tx, host, now=now)
-
-
-def _learn_of_host(tx: Tx, known: dict[str, Peer], attempt: Attempt, *, now: datetime) -> None:
-    host = attempt.delivery.host
-    before = known.get(host) or Peer(host)
-    after = learn(before, attempt, now=now)
-    if after == before:
-        return
-    known[host] = after
-    peers.save(tx, after)
-    if before.failures and not after.failures:
-        deliveries.flush_host(tx, host, now=now)
-    elif after.open_until and after.open_until != before.open_until:
-        deliveries.hold_host(tx, host, after.open_until)
-
-
-def _learn_of_inbox(tx: Tx, watched: dict[str, Inbox], attempt: Attempt, *, now: datetime) -> None:
-    inbox = attempt.delivery.inbox
-    before = watched.get(inbox) or Inbox(inbox, attempt.delivery.host)
-    after = learn_of_inbox(before, attempt, now=now)
-    if after.foreign and after.took_at is None and _accepted(attempt.outcome):
-        inboxes.took(tx, inbox, now=now)
-        after = replace(after, took_at=now)
-    if after == before:
-        return
-    watched[inbox] = after
-    inboxes.save(tx, after, now=now)
-    if before.open_until and not after.open_until:
-        deliveries.flush_inbox(tx, inbox, now=now)
-    elif after.open_until and after.open_until != before.open_until:
-        deliveries.hold_inbox(tx, inbox, after.open_until)
-
-
-def _fails_alone(attempt: Attempt) -> bool:
-    """Say whether an inbox failed of a host that was reached."""
-    outcome = attempt.outcome
-    return outcome is not None and is_down(outcome) and not is_host_down(outcome)
-
-
-def _leave_alone(tx: Tx, host: str, *, now: datetime) -> None:
-    """All that is asked for on a host fails: that is the host's failure, whichever address it is."""
-    for one in inboxes.failing_on(tx, host):
-        if one.open_until is None or one.open_until <= now:
-            left_alone = replace(one, open_until=now + FIRST_BREAK)
-            inboxes.save(tx, left_alone, now=now)
-            deliveries.hold_inbox(tx, one.inbox, now + FIRST_BREAK)
-
-
-def learn(peer: Peer, attempt: Attempt, *, now: datetime) -> Peer:
-    """Update what we know of a peer; the very same object when there is nothing worth storing.
-
-    Only what is true of the host as a whole is booked on it: one address that fails may be a stranger's.
-    """
-    outcome = attempt.outcome
-    assert outcome is not None
-    if isinstance(outcome, Unreachable):
-        return _failed(peer, outcome.why, now) if is_host_down(outcome) else peer
-    if is_down(outcome):
-        return peer
-    if peer.failures:
-        peer = replace(peer, failures=0, open_until=None, failing_since=None, last_success_at=now, error=None)
-    # Cavage is what strangers get anyway: nothing to remember about the thousands who take it.
-    learned = attempt.scheme is not None and attempt.scheme is not (peer.scheme or Scheme.CAVAGE)
-    stale = peer.scheme is not None and attempt.scheme is peer.scheme and _remembered(peer, now) is None
-    return replace(peer, scheme=attempt.scheme, scheme_at=now) if learned or stale else peer
-
-
-def learn_of_inbox(inbox: Inbox, attempt: Attempt, *, now: datetime) -> Inbox:
-    """Update what we know of an inbox; failures of its host and of ours are none of it."""
-    outcome = attempt.outcome
-    assert outcome is not None
-    if _fails_alone(attempt):
-        failures = inbox.failures + 1
-        why = outcome.why if isinstance(outcome, Unreachable) else f"it answers {outcome.status}"
-        since, until = inbox.failing_since or now, _open_until(failures, now) or inbox.open_until
-        return replace(inbox, failures=failures, failing_since=since, error=why, open_until=until)
-    if isinstance(outcome, Unreachable) or not inbox.failures:
-        return inbox
-    return replace(inbox, failures=0, failing_since=None, error=None, open_until=None)
-
-
-def _failed(peer: Peer, why: str, now: datetime) -> Peer:
-    failures = peer.failures + 1
-    return replace(
-        peer,
-        failures=failures,
-        failing_since=peer.failing_since or now,
-        last_failure_at=now,
-        error=why,
-        open_until=_open_until(failures, now),
-    )
-
-
-def _open_until(failures: int, now: datetime) -> datetime | None:
-    """Say until when something is left alone after so many failures in a row."""
-    if failures < BREAK_AFTER:
-        return None
-    pause: timedelta = min(FIRST_BREAK * 2 ** min(failures - BREAK_AFTER, 10), LONGEST_BREAK)
-    return now + pause
 
 
 def _report(delivery: Delivery, decision: Decision) -> None:

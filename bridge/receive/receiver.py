@@ -5,33 +5,30 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from weakref import WeakValueDictionary
 
 from bridge.activitypub.keys import load_public_key
 from bridge.activitypub.parse import Activity, binding_error, parse_activity
 from bridge.activitypub.signatures import SignedRequest, parse, signed_at, verify
-from bridge.errors import BadActivity, BadKey, BadUrl, BridgeError, SignatureError, StoreUnavailable
+from bridge.errors import BadActivity, BadKey, BadUrl, SignatureError, StoreUnavailable
 from bridge.model import RemoteActor, RemoteKey
 from bridge.people.fetch import Fetcher, FoundActor, NotNow, NotThere
 from bridge.pump.engine import Stop, pump
-from bridge.receive.admission import admitted, host_reached, kept
+from bridge.receive.admission import admitted, host_reached
 from bridge.receive.effects import concerns_us, forget, take_effect
 from bridge.receive.incoming import Incoming
 from bridge.services import Services
-from bridge.store import Tx, aside, followers, inbox, remote
+from bridge.store import Tx, aside, inbox, remote
 from bridge.store.inbox import NOT_NAMED, Received
-from bridge.store.remote import CachedKey, Errand
+from bridge.store.remote import CachedKey
 
 log = logging.getLogger(__name__)
 
-LOOK_SLOTS = 20  # with `inbox.OTHER_SLOTS` no more than `fetch.FAILURES_IN_ALL`, which counts them
 KEY_REFETCH = timedelta(minutes=10)  # a bad signature makes us look for a new key at most this often
 MISSING_KEY, GONE_KEY = timedelta(minutes=10), timedelta(hours=24)
 STRANGERS_KEY = timedelta(minutes=1)  # anyone may name a key before its owner exists
 ACTOR_FRESH = timedelta(days=1)
 PATIENCE = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 360, 720, 720, 720))
-MISSES_UNTIL_GONE, MISS_PAUSE = 3, timedelta(hours=24)
 LOOK_PAUSE = timedelta(hours=1)  # between two looks at an actor that the word of strangers makes us take
 ANSWERED = ("Follow", "QuoteRequest", "FeatureRequest")
 
@@ -326,75 +323,3 @@ def stored_request(received: Received) -> SignedRequest:
 def _signed_at(received: Received) -> datetime | None:
     request = stored_request(received)
     return signed_at(request, parse(request))
-
-
-Look = tuple[Errand, FoundActor | NotThere | NotNow]
-
-
-class Registrar:
-    """Looks again at actors who changed, moved or seem gone, for one worker process."""
-
-    def __init__(self, services: Services, fetcher: Fetcher) -> None:
-        self._services = services
-        self._fetcher = fetcher
-
-    async def run(self, stop: Stop) -> int:
-        """Handle every errand that is due; return how many."""
-        work = (self._claim, self._look, self._settle)
-        return await pump(*work, renew=self._renew, spoiled=self._set_aside, slots=LOOK_SLOTS, stop=stop)
-
-    def _claim(self, room: int) -> list[Errand]:
-        with self._services.store.write() as tx:
-            return remote.claim_errands(tx, room, now=self._services.now())
-
-    def _renew(self, errands: Sequence[Errand]) -> None:
-        with self._services.store.write() as tx:
-            remote.renew_errands(tx, [one.actor.id for one in errands], now=self._services.now())
-
-    async def _look(self, errand: Errand) -> Look:
-        """Fetch the actor at their own id."""
-        try:
-            return errand, await self._fetcher.actor(errand.actor.id)
-        except (asyncio.CancelledError, BridgeError) as error:
-            return errand, NotNow(str(error), self._services.now() + timedelta(minutes=1))
-
-    def _settle(self, looks: Sequence[Look]) -> None:
-        store, now = self._services.store, self._services.now()
-        aside.settle_each(
-            store,
-            looks,
-            partial(self._settle_one, now=now),
-            due=remote.DUE,
-            key=lambda look: look[0].actor.id,
-            now=now,
-        )
-
-    def _set_aside(self, errand: Errand, why: BaseException) -> None:
-        aside.failed(self._services.store, remote.DUE, errand.actor.id, why, now=self._services.now())
-
-    def _settle_one(self, tx: Tx, look: Look, *, now: datetime) -> None:
-        errand, found = look
-        actor_id = errand.actor.id
-        if isinstance(found, NotNow):
-            remote.postpone(tx, actor_id, due_at=max(found.retry_at, now + timedelta(hours=1)), missed=False)
-        elif isinstance(found, FoundActor) and found.actor.id == actor_id:
-            self._save(tx, errand, found, now=now)
-        elif isinstance(found, NotThere) and found.absent == actor_id.partition("#")[0]:
-            self._missing(tx, errand, found, now=now)
-        else:  # something else stands there, or another server answered: that says nothing about them
-            remote.postpone(tx, actor_id, due_at=now + MISS_PAUSE, missed=False)
-
-    def _save(self, tx: Tx, errand: Errand, found: FoundActor, *, now: datetime) -> None:
-        actor = kept(tx, self._services, found.actor, errand.actor, now=now)
-        remote.save_actor(tx, actor, host_reached(actor), now=now)
-        followers.relocate(tx, actor, host_reached(actor))
-        for key in found.keys:
-            remote.renew_key(tx, key, now=now, fresh_for=KEY_REFETCH)
-
-    def _missing(self, tx: Tx, errand: Errand, missing: NotThere, *, now: datetime) -> None:
-        """410 is the end; 404 only three times over two days: servers have bad days."""
-        if missing.gone or errand.misses + 1 >= MISSES_UNTIL_GONE:
-            log.warning("%s is gone (%s): everything of theirs is erased", errand.actor.handle, missing.why)
-            forget(tx, errand.actor.id, "their account is gone", now=now)
-        else:
-            remote.postpone(tx, errand.actor.id, due_at=now + MISS_PAUSE, missed=True)

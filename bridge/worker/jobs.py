@@ -35,7 +35,8 @@ from bridge.publish.posts import announce_profile
 from bridge.pump.engine import REPORT
 from bridge.pump.open_files import make_room, most_requests
 from bridge.receive import admission
-from bridge.receive.receiver import LOOK_SLOTS, Receiver, Registrar
+from bridge.receive.receiver import Receiver
+from bridge.receive.registrar import LOOK_SLOTS, Registrar
 from bridge.services import Services
 from bridge.store import caps, deliveries, identity, inbox, remote, sources, subscriptions
 from bridge.worker.housekeeping import keep_house

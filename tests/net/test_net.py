@@ -31,7 +31,8 @@ from hostile_server import (
 from bridge.addresses import Reach
 from bridge.errors import ConfigError
 from bridge.model import Answered, Unreachable
-from bridge.net.client import Client, parse_retry_after
+from bridge.net.answers import parse_retry_after
+from bridge.net.client import Client
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 MIB = 1 << 20

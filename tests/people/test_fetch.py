@@ -10,15 +10,8 @@ from fake_peer import GOTOSOCIAL, MASTODON, Document, FakePeer, Person, Software
 from http_signing import CAVAGE, RFC9421, public_pem, rsa_key
 from lab import CAFE, INBOX, Lab
 
-from bridge.people.fetch import (
-    FAILURES_OF_PROVEN,
-    FAILURES_PER_HOST,
-    NEW_PER_HOST,
-    Budget,
-    FoundActor,
-    NotNow,
-    NotThere,
-)
+from bridge.people.budget import FAILURES_OF_PROVEN, FAILURES_PER_HOST, NEW_PER_HOST, Budget
+from bridge.people.fetch import FoundActor, NotNow, NotThere
 
 
 @pytest.fixture

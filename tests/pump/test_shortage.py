@@ -16,7 +16,8 @@ from bridge.addresses import Reach
 from bridge.deliver.retry import is_down
 from bridge.model import Answered, DeliveryState, Fault, Unreachable
 from bridge.net.client import Client
-from bridge.people.fetch import FAILURES_IN_ALL, FoundActor, NotNow
+from bridge.people.budget import FAILURES_IN_ALL
+from bridge.people.fetch import FoundActor, NotNow
 from bridge.pump.open_files import SPARE_FILES, WAITING_TIMES, files, fitting, make_room
 from bridge.store import inboxes, peers
 

@@ -15,17 +15,8 @@ from sqlalchemy import text
 
 from bridge.addresses import domain_of
 from bridge.model import Answered
-from bridge.people.fetch import (
-    CROWD,
-    CROWDED_SECONDS,
-    FAILURES_IN_ALL,
-    FAILURES_PER_HOST,
-    FIRSTS_IN_ALL,
-    FIRSTS_PER_HOST,
-    SECONDS,
-    Budget,
-    Fetcher,
-)
+from bridge.people.budget import FAILURES_IN_ALL, FAILURES_PER_HOST, FIRSTS_IN_ALL, FIRSTS_PER_HOST, Budget
+from bridge.people.fetch import CROWD, CROWDED_SECONDS, SECONDS, Fetcher
 from bridge.store import Store, Tx, inbox, strangers
 from bridge.store.inbox import OTHER_SLOTS, Arrival, Received
 from bridge.store.strangers import MAX_OF_PARTY, PARTY_WINDOW, PER_HOST

@@ -7,7 +7,8 @@ from fake_peer import FakePeer, Person
 from http_signing import rsa_key
 from lab import CAFE, INBOX, Lab
 
-from bridge.people.fetch import FAILURES_OF_PROVEN, FAILURES_PER_HOST, LIMIT, NEW_PER_HOST
+from bridge.people.budget import FAILURES_OF_PROVEN, FAILURES_PER_HOST, NEW_PER_HOST
+from bridge.people.fetch import LIMIT
 
 GARBAGE = rsa_key(3)
 

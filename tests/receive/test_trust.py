@@ -12,7 +12,8 @@ from lab import CAFE, INBOX, SHARED_INBOX, Lab
 from rows import actor
 from sqlalchemy import text
 
-from bridge.receive.receiver import LOOK_PAUSE, MISS_PAUSE
+from bridge.receive.receiver import LOOK_PAUSE
+from bridge.receive.registrar import MISS_PAUSE
 from bridge.store import remote
 
 

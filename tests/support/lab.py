@@ -20,7 +20,8 @@ from bridge.model import DeliveryState, Follower, Post
 from bridge.net.client import Client
 from bridge.people.fetch import Fetcher
 from bridge.poll.poller import Polled, Poller
-from bridge.receive.receiver import Receiver, Registrar
+from bridge.receive.receiver import Receiver
+from bridge.receive.registrar import Registrar
 from bridge.services import Services
 from bridge.store import deliveries, followers, posts, sources
 from bridge.store.deliveries import DeliveryReport

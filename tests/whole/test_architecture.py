@@ -113,7 +113,6 @@ IMPURE = {"asyncio", "logging", "os", "pathlib", "random", "shutil", "socket", "
           "threading", "time"}  # fmt: skip
 
 LONG_MODULES = {
-    "bridge/net/client.py": "the one door out: what guards it stands together",
     "bridge/poll/poller.py": "what a look at a source leads to, in one class",
     "bridge/store/deliveries.py": "one table's statements, which share their conditions",
     "bridge/store/schema.py": "every table, once: a list",

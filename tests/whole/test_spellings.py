@@ -40,7 +40,7 @@ from bridge.markup import pagehead, pictures, sanitize
 from bridge.markup.as_seen_by import as_misskey
 from bridge.markup.text import strip_controls
 from bridge.model import Entry, Harvest
-from bridge.net.client import parse_retry_after
+from bridge.net.answers import parse_retry_after
 from bridge.preview.page import render_page
 from bridge.preview.timelines import preview
 from bridge.sources import fields
