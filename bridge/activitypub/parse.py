@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bridge.activitypub.reactions import read_emoji
 from bridge.activitypub.values import (
     Document,
     as_list,
@@ -27,6 +26,7 @@ from bridge.errors import BadActivity, BadDocument
 from bridge.model import PUBLIC, RemoteActor, RemoteKey
 
 MAX_NAME = 100
+MAX_WARNING = 500
 MAX_KEYS = 8
 MAX_PEM = 16_384
 
@@ -57,12 +57,9 @@ class Activity:
     type: str
     actor: str | None
     object_id: str | None
-    object_type: str | None
     object: Document | None
     target: str | None
     instrument: str | None
-    to: tuple[str, ...]
-    cc: tuple[str, ...]
     published: datetime | None
     raw: Document
 
@@ -85,28 +82,18 @@ class Activity:
 class ReplyParts:
     """What we take from someone's Note; `content` is their HTML, unsanitised.
 
-    `warning` is their content warning. `quotes` is the id of the post it quotes.
+    `warning` is their content warning, '' for none: an article's summary is no warning (Mastodon shows it).
     """
 
     id: str
     actor: str
     in_reply_to: str | None
-    quotes: str | None
     content: str
     warning: str
     published: datetime | None
     url: str | None
     is_public: bool
-    mentions: tuple[str, ...]
     language: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class LikeParts:
-    """A like; `emoji` is one emoji or `:shortcode:` where the server has reactions, else `None`."""
-
-    object_id: str | None
-    emoji: str | None
 
 
 def parse_activity(body: bytes) -> Activity:
@@ -128,12 +115,9 @@ def parse_activity(body: bytes) -> Activity:
         type=activity_type,
         actor=_read_actor_id(raw, activity_type),
         object_id=get_id(raw.get("object")),
-        object_type=_first_type(embedded, (*NOTE_TYPES, *ACTOR_TYPES, *ACTIVITY_TYPES)) if embedded else None,
         object=embedded,
         target=get_id(raw.get("target")),
         instrument=get_id(raw.get("instrument")),
-        to=get_ids(raw.get("to")),
-        cc=get_ids(raw.get("cc")),
         published=get_time(raw.get("published")),
         raw=raw,
     )
@@ -232,22 +216,21 @@ def listed_key_ids(doc: Mapping[str, Any]) -> tuple[str, ...]:
 
 def parse_reply(obj: Mapping[str, Any]) -> ReplyParts:
     """Read someone's Note, or whatever else servers reply with; raises `BadDocument` when it is no post."""
-    object_id, actor = _web_id(obj), get_id(obj.get("attributedTo"))
-    if _first_type(obj, NOTE_TYPES) not in NOTE_TYPES or object_id is None:
+    object_id, kind = _web_id(obj), _first_type(obj, NOTE_TYPES)
+    if kind not in NOTE_TYPES or object_id is None:
         raise BadDocument(f"{get_id(obj) or 'An object without id'} is no post.")
+    actor = get_id(obj.get("attributedTo"))
     if actor is None:
         raise BadDocument(f"The post {object_id} does not name its one author.")
     return ReplyParts(
         id=object_id,
         actor=actor,
         in_reply_to=get_id(obj.get("inReplyTo")),
-        quotes=_read_quote(obj),
         content=_read_content(obj),
-        warning=get_text(obj.get("summary"), 500),
+        warning=get_text(obj.get("summary"), MAX_WARNING) if kind in ("Note", "Question") else "",
         published=get_time(obj.get("published")),
         url=get_url(obj.get("url")),
         is_public=_is_public(obj),
-        mentions=_read_mentions(obj),
         language=_read_language(obj),
     )
 
@@ -255,11 +238,6 @@ def parse_reply(obj: Mapping[str, Any]) -> ReplyParts:
 def is_vote(obj: Mapping[str, Any]) -> bool:
     """Tell whether a Note is a vote in a poll, which has a name instead of content, and no reply."""
     return bool(obj.get("name")) and not _read_content(obj) and obj.get("inReplyTo") is not None
-
-
-def parse_like(activity: Activity) -> LikeParts:
-    """Read a Like or EmojiReact; Misskey says its emoji in `content` and `_misskey_reaction`."""
-    return LikeParts(activity.object_id, read_emoji(activity.raw))
 
 
 # ── who may say what ─────────────────────────────────────────────────────────────────────────────
@@ -371,16 +349,6 @@ def _read_language(obj: Mapping[str, Any]) -> str | None:
     translations = obj.get("contentMap")
     first = next(iter(translations), None) if isinstance(translations, dict) else None
     return first if isinstance(first, str) and _LANGUAGE.fullmatch(first) else None
-
-
-def _read_mentions(obj: Mapping[str, Any]) -> tuple[str, ...]:
-    tags = [tag for tag in as_list(obj.get("tag")) if isinstance(tag, dict) and tag.get("type") == "Mention"]
-    return get_ids([tag.get("href") for tag in tags])
-
-
-def _read_quote(obj: Mapping[str, Any]) -> str | None:
-    spellings = (obj.get(key) for key in ("quote", "quoteUrl", "quoteUri", "_misskey_quote"))
-    return next((found for found in map(get_id, spellings) if found), None)
 
 
 def _first_type(doc: Mapping[str, Any], known: tuple[str, ...]) -> str | None:

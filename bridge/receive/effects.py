@@ -39,8 +39,6 @@ from bridge.store.deliveries import NewActivity
 from bridge.store.interactions import BOOST, LIKE, REPLY, NewInteraction
 
 MAX_REPLY = 10_000  # characters of a reply's HTML that are kept; Mastodon lets people write 500
-MAX_INTERACTIONS_SHOWN = 200
-
 
 COUNTS_AGAIN = frozenset({"Follow", "Undo", "Block"})
 """What has its effect again when its id comes again: a Follow is answered again, for our Accept may be lost,
@@ -283,6 +281,7 @@ def _reply(tx: Tx, services: Services, incoming: Incoming) -> str:
         public=parts.is_public and incoming.activity.is_public,
         in_reply_to=in_one_spelling(services, parts.in_reply_to),
         content=shown_reply(parts.content),
+        warning=parts.warning or None,
         url=parts.url,
         published_at=parts.published,
     )
@@ -327,8 +326,14 @@ def _update(tx: Tx, services: Services, incoming: Incoming) -> str:
     if parts is None:
         return "not about us"
     public = parts.is_public and activity.is_public
-    content = shown_reply(parts.content)
-    changed = interactions.revise_reply(tx, incoming.signer, parts.id, content=content, public=public)
+    changed = interactions.revise_reply(
+        tx,
+        incoming.signer,
+        parts.id,
+        content=shown_reply(parts.content),
+        warning=parts.warning or None,
+        public=public,
+    )
     if changed:
         identity.touch(tx)
     return "reply edited" if changed else "not about us"

@@ -26,7 +26,8 @@ KEPT = (REPLY, QUOTE, LISTING)
 class NewInteraction:
     """Something a remote actor did with one of our posts, or with a site of ours (no `post_pk`).
 
-    `content` is sanitised HTML. A listing's `url` is the collection it is in.
+    `content` is sanitised HTML, `warning` the text its author hid it behind. A listing's `url` is the
+    collection it is in.
     """
 
     site: str
@@ -39,6 +40,7 @@ class NewInteraction:
     public: bool
     in_reply_to: str | None = None
     content: str | None = None
+    warning: str | None = None
     emoji: str | None = None
     stamp: str | None = None
     url: str | None = None
@@ -89,10 +91,13 @@ def remove_listings(tx: Tx, actor_id: str, collection: str) -> int:
     return tx.execute(delete(_table).where(*same)).rowcount
 
 
-def revise_reply(tx: Tx, actor_id: str, object_id: str, *, content: str, public: bool) -> int:
-    """Store a reply's new text; only its own author can."""
+def revise_reply(
+    tx: Tx, actor_id: str, object_id: str, *, content: str, warning: str | None, public: bool
+) -> int:
+    """Store a reply's new text and warning; only its own author can."""
     same = (_columns.kind == REPLY, _columns.actor_id == actor_id, _columns.object_hash == object_id)
-    return tx.execute(update(_table).where(*same).values(content=content, public=public)).rowcount
+    said = {"content": content, "warning": warning, "public": public}
+    return tx.execute(update(_table).where(*same).values(said)).rowcount
 
 
 def forget_actor(tx: Tx, actor_id: str) -> int:

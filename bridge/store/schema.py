@@ -529,6 +529,7 @@ interactions = Table(
     Column("activity_id", Id, index=True),
     Column("in_reply_to", Text),
     Column("content", Text),  # sanitised HTML
+    Column("warning", Text),  # to be read before it
     Column("emoji", String),
     Column("stamp", String, index=True),  # last part of the URL of our word that this is welcome
     Column("url", Text),

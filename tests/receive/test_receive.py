@@ -601,6 +601,24 @@ def test_an_author_may_edit_and_delete_their_reply(lab: Lab) -> None:
     assert lab.interactions() == []
 
 
+@pytest.mark.parametrize("after", ["Sourdough, at length", "", None])
+def test_a_replys_warning_is_kept_changed_and_erased_with_it(lab: Lab, after: str | None) -> None:
+    alice = lab.peer().person()
+    note = alice.note(lab.uri(lab.publish()), "It sinks") | {
+        "summary": "How the cake ends",
+        "sensitive": True,
+    }
+    alice.send(alice.create(note), INBOX)
+    lab.receive()
+    assert [one["warning"] for one in lab.interactions()] == ["How the cake ends"]
+    alice.send(alice.update(note | {"summary": after}), INBOX)
+    lab.receive()
+    assert [one["warning"] for one in lab.interactions()] == [after or None]
+    alice.send(alice.delete(alice.id), INBOX)
+    lab.receive()
+    assert lab.interactions() == []
+
+
 def test_a_reply_that_comes_after_its_deletion_is_not_stored(lab: Lab) -> None:
     alice = lab.peer().person()
     note = alice.note(lab.uri(lab.publish()), "Oops")

@@ -331,9 +331,11 @@ def test_only_its_author_can_edit_or_delete_a_reply(cafe, clock):
     with cafe.write() as tx:
         pk = add_post(tx, now=clock.now())
         did(tx, "reply", ann, pk, thing=thing, content="mine", clock=clock)
-        assert interactions.revise_reply(tx, eve.id, thing, content="hers", public=True) == 0
+        assert interactions.revise_reply(tx, eve.id, thing, content="hers", warning=None, public=True) == 0
         assert interactions.remove_reply(tx, eve.id, thing) == 0
-        assert interactions.revise_reply(tx, ann.id, thing, content="mine!", public=False) == 1
+        assert (
+            interactions.revise_reply(tx, ann.id, thing, content="mine!", warning="Cake", public=False) == 1
+        )
         assert interactions.counts(tx, pk) == {}
         assert interactions.remove_reply(tx, ann.id, thing) == 1
         assert interactions.totals(tx) == {}

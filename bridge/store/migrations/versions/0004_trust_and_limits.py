@@ -32,6 +32,7 @@ def upgrade() -> None:
     _rows_that_are_set_aside()
     _reports()
     _tokens_that_were_left()
+    _warnings_of_replies()
 
 
 def _indexes_that_hold_their_columns() -> None:
@@ -144,6 +145,11 @@ def _tokens_that_were_left() -> None:
     """Whoever calls with a token we gave out once is told to stop; whoever made one up is told nothing."""
     op.add_column("subscriptions", sa.Column("left_token", sa.String(), nullable=True))
     op.create_index("ix_subscriptions_left_token", "subscriptions", ["left_token"])
+
+
+def _warnings_of_replies() -> None:
+    """What people hid a reply behind goes with it, wherever it is shown."""
+    op.add_column("interactions", sa.Column("warning", sa.Text(), nullable=True))
 
 
 def _sites_that_pin_pause_and_close() -> None:
