@@ -19,6 +19,7 @@ NAMES = (
     "inbox",
     "memory",
     "polling",
+    "reading",
     "latency",
     "replay",
     "hanging",

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -75,7 +76,7 @@ class Controls:
     pinned: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Entry:
     """One piece of writing as a source yields it, before we judge it.
 
@@ -106,6 +107,11 @@ class Entry:
     def wanted(self) -> bool:
         """Say whether the owner wants it in the fediverse at all."""
         return self.controls.publish and not self.in_doubt
+
+    @cached_property
+    def memo(self) -> dict[object, Any]:
+        """What was read out of it, kept for whoever asks next (`markup.words`); no part of what it is."""
+        return {}
 
 
 @dataclass(frozen=True, slots=True)

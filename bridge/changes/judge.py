@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bridge.addresses import take_apart
-from bridge.changes.keys import canonical_link, content_hash, text_hash
-from bridge.changes.matching import Known, Match, all_keys, match_entries
+from bridge.changes.keys import all_keys, canonical_link, content_hash, text_hash
+from bridge.changes.matching import Known, Match, match_entries
 from bridge.model import Entry, PostState
 
 FRESH = timedelta(hours=1)

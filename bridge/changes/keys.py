@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import parse_qsl, unquote, urlencode
 
 from bridge.addresses import Parts, take_apart
-from bridge.markup.html import plain_text
+from bridge.markup.html import kept, words_of
 from bridge.model import Entry
 
 _TRACKING = re.compile(r"(utm_|mtm_|pk_|mc_|fbclid|gclid|igshid|ref$|ref_|source$|at_medium|at_campaign|_hs)")
@@ -30,6 +30,7 @@ _LONGEST_COUNTER = 60  # characters of a line like “3 days ago · 1,204 views�
 _FEWEST_CARRIERS = 3  # entries that have to share a line for it to be a template's
 
 
+@kept
 def strong_keys(entry: Entry) -> tuple[str, ...]:
     """Return the names that are this entry's own: its guid, its address."""
     keys = []
@@ -40,6 +41,7 @@ def strong_keys(entry: Entry) -> tuple[str, ...]:
     return tuple(keys)
 
 
+@kept
 def weak_keys(entry: Entry) -> tuple[str, ...]:
     """Return what it may be recognised by when guid and address changed.
 
@@ -53,7 +55,7 @@ def weak_keys(entry: Entry) -> tuple[str, ...]:
     title = _folded(entry.title)
     if len(title) >= _SHORTEST_TITLE and day:
         keys.append(f"title:{_words(title)}|{day}")
-    text = _folded(plain_text(entry.html or entry.summary))
+    text = _folded(words_of(entry).text)
     if len(text) >= _SHORTEST_TEXT or not (entry.guid or entry.link):
         keys.append(f"text:{_digest([title, text])}")
     if entry.link and day and (slug := _slug(entry.link)):
@@ -61,6 +63,11 @@ def weak_keys(entry: Entry) -> tuple[str, ...]:
     if len(text) >= _SHORTEST_TEXT and day:
         keys.append(f"words:{_digest([text])}|{day}")
     return tuple(keys)
+
+
+def all_keys(entry: Entry) -> tuple[str, ...]:
+    """Return every name an entry may be found under again; the first is what a post's id is minted from."""
+    return tuple(dict.fromkeys((*strong_keys(entry), *weak_keys(entry))))
 
 
 def canonical_link(link: str) -> str:
@@ -101,7 +108,7 @@ def text_hash(entry: Entry, noise: frozenset[str] = frozenset()) -> str:
 
 def text_lines(entry: Entry) -> tuple[str, ...]:
     """Return an entry's text in folded lines, web addresses without their queries."""
-    text = plain_text(entry.html or entry.summary)
+    text = words_of(entry).text
     return tuple(line for raw in text.splitlines() if (line := _without_queries(_folded(raw))))
 
 

@@ -119,11 +119,6 @@ def match_entries(entries: Sequence[Entry], known: Mapping[str, Known]) -> Match
     return match
 
 
-def all_keys(entry: Entry) -> tuple[str, ...]:
-    """Return every name an entry may be found under again; the first is what a post's id is minted from."""
-    return tuple(dict.fromkeys((*strong_keys(entry), *weak_keys(entry))))
-
-
 def _shared_keys(entries: Sequence[Entry]) -> set[str]:
     """Return addresses that several entries with guids of their own share: they name none of them."""
     holders = Counter(key for entry in entries if entry.guid for key in set(strong_keys(entry)[1:]))

@@ -18,7 +18,7 @@ from bridge.markup.html import (
     plain_text,
     shorten,
     strip_controls,
-    to_note_html,
+    words_of,
 )
 from bridge.model import Enclosure, Entry
 
@@ -26,7 +26,6 @@ SHORT = 500  # characters of text that go out whole; anything longer is introduc
 BEGINNING = 400
 LEAST = 200  # however long title, link and hashtags are
 MAX_FILES = 4
-_START = 4_000  # characters of HTML in which a beginning stands, in most
 _CUT_OFF = re.compile(r"\s{0,9}(?:\[(?:…|\.\.\.)\]|…|\.\.\.)\s{0,9}$")
 _STRETCH = 4  # words in a row that are hardly there by chance
 _MOST = 0.7  # of a summary's words
@@ -61,16 +60,15 @@ def body_of(entry: Entry, kind: Kind, title: str, found: NoteHtml, *, room: int 
     if not found.text:
         return Body(paragraphs(summary), _beginning(summary, room), "")
     whole = _trimmed(found.html, entry, title)
-    text = plain_text(whole)
-    if _is_introduction(summary, text):
-        introduction = "" if _is_copy(summary, title, text) else shorten(summary, SHORT)
-        excerpt = _beginning(summary, room)
-    else:
-        introduction = ""
-        excerpt = begin_html(_introducing(entry, title) or whole, min(BEGINNING, room))
+    text = found.text if whole == found.html else plain_text(whole)
+    is_introduced = _is_introduction(summary, text)
+    is_new = is_introduced and not _is_copy(summary, title, text)
+    introduction = shorten(summary, SHORT) if is_new else ""
     if kind is Kind.STATUS or len(text) <= SHORT:
         return Body(whole, whole, introduction)
-    return Body(whole, excerpt, introduction)
+    if is_introduced:
+        return Body(whole, _beginning(summary, room), introduction)
+    return Body(whole, begin_html(_introducing(entry, title) or whole, min(BEGINNING, room)), introduction)
 
 
 def _beginning(text: str, room: int) -> str:
@@ -83,15 +81,8 @@ def _trimmed(html: str, entry: Entry, title: str) -> str:
 
 
 def _introducing(entry: Entry, title: str) -> str:
-    """Return the words of an entry without captions and players, which tell nothing to begin with.
-
-    Not all of them, if the first are enough: reading HTML is most of what composing costs.
-    """
-    start = entry.html[: max(entry.html.rfind("<", 0, _START), 0)] if len(entry.html) > _START else ""
-    found = to_note_html(start, base=entry.link, introducing=True) if start else None
-    if found is None or len(found.text) < SHORT + LEAST:
-        found = to_note_html(entry.html, base=entry.link, introducing=True)
-    return _trimmed(found.html, entry, title)
+    """Return the words of an entry without captions and players, which tell nothing to begin with."""
+    return _trimmed(words_of(entry).beginning(SHORT + LEAST).html, entry, title)
 
 
 def _is_introduction(summary: str, text: str) -> bool:

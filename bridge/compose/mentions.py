@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from bridge.activitypub.content import mention_link
-from bridge.markup.html import absolute_url
+from bridge.markup.html import absolute_url, kept
 from bridge.model import Entry
 
 MAX_MENTIONS = 10  # more are not a conversation
@@ -33,6 +33,7 @@ class People(NamedTuple):
     away: frozenset[str] = frozenset()
 
 
+@kept
 def mentioned_in(entry: Entry) -> tuple[str, ...]:
     """Return the handles in an entry's words, as `find_mentions` does."""
     return find_mentions(entry.controls.text or entry.html or entry.summary)

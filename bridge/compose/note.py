@@ -23,7 +23,7 @@ from bridge.compose.pictures import (
 )
 from bridge.compose.tags import hashtags_of
 from bridge.config import SiteConfig
-from bridge.markup.html import NoteHtml, plain_text, to_note_html, truncate_html
+from bridge.markup.html import NoteHtml, plain_text, truncate_html, words_of
 from bridge.model import Enclosure, Entry, Image
 from bridge.services import Services
 
@@ -90,7 +90,7 @@ class _Post:
     ) -> "_Post":
         """Find out."""
         config = services.site(site)
-        found = to_note_html(entry.html, base=entry.link)
+        found = words_of(entry).note
         kind, title = kind_of(entry, found), title_of(entry, found.text)
         is_article = _is_article(entry, config, title)
         tags = hashtags_of(entry, config)
@@ -129,7 +129,7 @@ def _is_article(entry: Entry, config: SiteConfig, title: str) -> bool:
 def wanted_pictures(services: Services, site: str, entry: Entry) -> tuple[Image, ...]:
     """Return the pictures that an entry's post may show, best first; it shows `MAX_IMAGES` of them."""
     config = services.site(site)
-    found = to_note_html(entry.html, base=entry.link)
+    found = words_of(entry).note
     article = _is_article(entry, config, title_of(entry, found.text))
     return _pictures(entry, kind_of(entry, found), config, found, None, article=article)
 

@@ -60,6 +60,8 @@ def _without_last_paragraph(html: str, link: str, title: str) -> str:
         return html
     paragraph = html[start:]
     links = _LINK.findall(paragraph)
+    if not links:
+        return html
     words = plain_text(paragraph)
     if len(links) == 1 and plain_text(links[0][1]) == words and _is_home(links[0][0], link):
         return html[:start]

@@ -8,7 +8,7 @@ from datetime import timedelta
 from bridge.addresses import Parts, take_apart
 from bridge.changes.keys import strong_keys
 from bridge.lint.look import Look
-from bridge.markup.html import one_line, plain_text
+from bridge.markup.html import one_line
 from bridge.model import Entry
 from bridge.sources.feeds.raw import RawEntry
 
@@ -214,20 +214,19 @@ def html_in_titles(look: Look) -> Where:
 
 def truncated_content(look: Look) -> Where:
     """Beginnings instead of posts; one that happens to end in dots among whole ones is none."""
-    cut = [entry.name for entry in look.raw_entries if _is_cut_short(entry)]
+    cut = [entry.name for entry in look.raw_entries if _is_cut_short(entry, look)]
     if len(cut) * 2 > len(look.raw_entries):
         yield from cut
 
 
-def _is_cut_short(entry: RawEntry) -> bool:
-    html = max(entry.texts, key=len, default="")
-    text = plain_text(html).strip()
+def _is_cut_short(entry: RawEntry, look: Look) -> bool:
     # A short note without a title is all there is, and so may be the words beside an episode or a picture.
-    if not text or not entry.title or entry.enclosures or "<img" in html:
+    if not entry.title or entry.enclosures or any("<img" in text for text in entry.texts):
         return False
-    if len(text) < LONG_TEXT and _CUT_OFF.search(text[-60:]):
+    text = look.text_of(entry)
+    if text and len(text) < LONG_TEXT and _CUT_OFF.search(text[-60:]):
         return True
-    return not entry.is_full and len(text) < SHORT_TEXT
+    return bool(text) and not entry.is_full and len(text) < SHORT_TEXT
 
 
 def images_without_alt(look: Look) -> Where:

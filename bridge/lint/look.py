@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from bridge.markup.html import plain_text, words_of
 from bridge.model import Answered, Harvest
 from bridge.sources.feeds.raw import RawEntry, RawFeed
 
@@ -29,6 +30,15 @@ class Look:
     def raw_entries(self) -> list[RawEntry]:
         """The entries as they are written."""
         return self.raw.entries if self.raw else []
+
+    def text_of(self, raw: RawEntry) -> str:
+        """Return what people read of an entry; where it was read as one of ours, it is not read again."""
+        entries = self.harvest.entries
+        if len(self.raw_entries) == len(entries):
+            entry = entries[raw.number - 1]
+            if entry.html and (len(raw.texts) == 1 or entry.summary):  # else its text may be another one
+                return words_of(entry).text
+        return plain_text(max(raw.texts, key=len, default=""))
 
     @property
     def content_type(self) -> str:

@@ -12,11 +12,17 @@ _NOT_INTRODUCING = frozenset({"figcaption", "iframe", "video", "audio", "object"
 _CAPTIONS = frozenset({"wp-caption-text", "figure-caption", "image-caption", "caption"})
 
 
-def is_unread(tag: str, attributes: Mapping[str, str], *, introducing: bool) -> bool:
-    """Say whether people do not read an element, or (`introducing`) not before they read the text itself."""
-    classes = frozenset(attributes.get("class", "").split())
+def is_unread(tag: str, attributes: Mapping[str, str]) -> bool:
+    """Say whether people do not read an element away from its page."""
     if tag == "nav" or attributes.get("aria-hidden") == "true" or "hidden" in attributes:
         return True
-    if classes & (_LINE_NUMBERS | _AROUND):
-        return True
-    return introducing and (tag in _NOT_INTRODUCING or bool(classes & _CAPTIONS))
+    return bool(_classes(attributes) & (_LINE_NUMBERS | _AROUND))
+
+
+def introduces_nothing(tag: str, attributes: Mapping[str, str]) -> bool:
+    """Say whether people do not read an element before they read the text itself: captions, players."""
+    return tag in _NOT_INTRODUCING or bool(_classes(attributes) & _CAPTIONS)
+
+
+def _classes(attributes: Mapping[str, str]) -> frozenset[str]:
+    return frozenset(attributes.get("class", "").split())

@@ -15,16 +15,20 @@ from bridge.markup.text import (
     strip_controls,
 )
 from bridge.markup.truncate import truncate_html
+from bridge.markup.words import Words, already_read, kept, words_of
 
 __all__ = [
     "NoteHtml",
+    "Words",
     "absolute_url",
     "absolutise",
+    "already_read",
     "begin_html",
     "clean_incoming",
     "excerpt",
     "html_from",
     "is_all_markup",
+    "kept",
     "looks_like_html",
     "one_line",
     "paragraphs",
@@ -33,4 +37,5 @@ __all__ = [
     "strip_controls",
     "to_note_html",
     "truncate_html",
+    "words_of",
 ]

@@ -11,7 +11,7 @@ from html import escape
 from html.parser import HTMLParser
 from typing import ClassVar
 
-from bridge.markup.boilerplate import is_unread
+from bridge.markup.boilerplate import introduces_nothing, is_unread
 from bridge.markup.notewriter import Close, NoteWriter
 from bridge.markup.pictures import is_emoji, link_label, picture, watch_url
 from bridge.markup.sanitize import NOTE_CLASSES, absolute_url, absolutise, clean_note
@@ -26,11 +26,15 @@ _LOST_LINK = re.compile(r"<a(?: (?:class|rel)=|>)")
 
 @dataclass(frozen=True, slots=True)
 class NoteHtml:
-    """What an entry's HTML is on the fediverse: note HTML, its pictures in order, and its plain text."""
+    """What an entry's HTML is on the fediverse: note HTML, its pictures in order, and its plain text.
+
+    `has_asides`: it has captions or players, which nothing begins with.
+    """
 
     html: str
     images: tuple[Image, ...]
     text: str
+    has_asides: bool = False
 
 
 def to_note_html(html: str, *, base: str | None = None, introducing: bool = False) -> NoteHtml:
@@ -39,17 +43,17 @@ def to_note_html(html: str, *, base: str | None = None, introducing: bool = Fals
     Doing it again changes nothing. Links that cannot be made absolute become text; what exceeds a million
     characters is dropped. `introducing`: only what tells of the rest; no captions, no players.
     """
-    note, images = _convert(strip_controls(html[:MAX_HTML]), base, introducing)
+    note, images, has_asides = _convert(strip_controls(html[:MAX_HTML]), base, introducing)
     if _LOST_LINK.search(note):
-        note, _ = _convert(note, None, introducing)
-    return NoteHtml(note, images, plain_text(note))
+        note, _, _ = _convert(note, None, introducing)
+    return NoteHtml(note, images, plain_text(note), has_asides)
 
 
-def _convert(html: str, base: str | None, introducing: bool) -> tuple[str, tuple[Image, ...]]:
+def _convert(html: str, base: str | None, introducing: bool) -> tuple[str, tuple[Image, ...], bool]:
     reader = _AuthorReader(introducing)
     reader.feed(absolutise(html, base))
     reader.close()
-    return clean_note(reader.finish()), tuple(reader.images.values())
+    return clean_note(reader.finish()), tuple(reader.images.values()), reader.has_asides
 
 
 _PARAGRAPHS = frozenset(
@@ -87,6 +91,7 @@ class _AuthorReader(HTMLParser):
     def __init__(self, introducing: bool) -> None:
         super().__init__(convert_charrefs=True)
         self.images: dict[str, Image] = {}
+        self.has_asides = False
         self._introducing = introducing
         self._note = NoteWriter()
         self._open: list[tuple[str, Close | None]] = []  # the author's elements
@@ -144,7 +149,9 @@ class _AuthorReader(HTMLParser):
 
     def _enter(self, tag: str, attributes: Attributes) -> Close | None:
         """Start an element of the author's and return what is to happen at its end."""
-        if is_unread(tag, attributes, introducing=self._introducing):
+        is_aside = introduces_nothing(tag, attributes)
+        self.has_asides |= is_aside
+        if is_unread(tag, attributes) or (is_aside and self._introducing):
             return None if tag in _VOID else self._mute()
         if tag in _INLINES:
             return self._note.inline(_INLINES[tag])

@@ -57,6 +57,8 @@ def looks_like_html(text: str) -> bool:
 
 def plain_text(html: str) -> str:
     """Return what a reader sees: paragraphs separated by a blank line, line breaks kept, no markup."""
+    if not html:
+        return ""
     reader = _TextReader()
     reader.feed(outline(strip_controls(html)))
     reader.close()

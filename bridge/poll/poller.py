@@ -32,7 +32,7 @@ from bridge.pump.engine import Stop, pump
 from bridge.pump.patience import Patience
 from bridge.services import Services
 from bridge.sources.feeds.feed import parse_feed
-from bridge.sources.folders.folder import Folder, fingerprint, read_folder, scan
+from bridge.sources.folders.folder import Folder, fingerprint, forget_words, read_folder, scan
 from bridge.store import aside, identity, sources, subscriptions
 from bridge.store.sources import Source, SourceForUpdate
 
@@ -171,7 +171,10 @@ class Poller:
     async def _poll_one(self, source: Source) -> Polled:
         try:
             if source.kind == "folder":
-                return await self._rendered(await asyncio.to_thread(self._poll_folder, source))
+                try:
+                    return await self._rendered(await asyncio.to_thread(self._poll_folder, source))
+                finally:
+                    forget_words(self._files.get(source.id, {}))
             return await self._rendered(await self._poll_feed(source))
         except (asyncio.CancelledError, StoreUnavailable):
             return Polled(source, self._interrupted(source))

@@ -16,7 +16,7 @@ from bridge.compose.kinds import title_of
 from bridge.compose.template import shows_whole_text
 from bridge.config import SiteConfig
 from bridge.markup.as_seen_by import as_misskey, keep_as_mastodon
-from bridge.markup.html import plain_text, shorten, to_note_html
+from bridge.markup.html import plain_text, shorten, words_of
 from bridge.model import PUBLIC, Entry
 
 LONG = 500  # characters: what Mastodon lets its own people write
@@ -102,7 +102,7 @@ def preview(note: Mapping[str, Any], entry: Entry, config: SiteConfig, *, now: d
     return Preview(
         title=entry.title or shorten(plain_text(kept), 60),
         link=entry.link,
-        kind=kind_of(entry, to_note_html(entry.html, base=entry.link)),
+        kind=kind_of(entry, words_of(entry).note),
         warning=_warning(note),
         visibility="public" if PUBLIC in note["to"] else "unlisted",
         published_at=note["published"],
@@ -152,7 +152,7 @@ def _card(note: Mapping[str, Any], entry: Entry, config: SiteConfig, html: str) 
         return None
     host = take_apart(url).site
     ours = not entry.about and any(same_site(url, own) for own in (config.website, entry.link or note["id"]))
-    text = entry.summary or plain_text(entry.html)
+    text = entry.summary or words_of(entry).text
     return Card(url, entry.title or host, shorten(text, 160) if ours else "", config.name if ours else host)
 
 
@@ -222,7 +222,7 @@ def _on_words(note: Mapping[str, Any], entry: Entry, config: SiteConfig, kept: s
 
 def _is_cut(note: Mapping[str, Any], entry: Entry, config: SiteConfig) -> bool:
     """Say whether a post that was to go out whole did not fit."""
-    found = to_note_html(entry.html, base=entry.link)
+    found = words_of(entry).note
     kind = kind_of(entry, found)
     is_whole = note["type"] == "Article" or kind is Kind.STATUS
     if entry.controls.text or not (is_whole or shows_whole_text(config.template)):
@@ -233,7 +233,7 @@ def _is_cut(note: Mapping[str, Any], entry: Entry, config: SiteConfig) -> bool:
 
 
 def _on_pictures(note: Mapping[str, Any], entry: Entry, config: SiteConfig) -> Iterator[Remark]:
-    there = choose_pictures(entry, to_note_html(entry.html, base=entry.link).images)
+    there = choose_pictures(entry, words_of(entry).note.images)
     attached = [one for one in note["attachment"] if one["mediaType"].startswith("image/")]
     if there and not attached:
         yield Remark(

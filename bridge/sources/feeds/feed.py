@@ -17,6 +17,7 @@ from bridge.errors import NotAFeed
 from bridge.markup.html import (
     absolute_url,
     absolutise,
+    already_read,
     html_from,
     is_all_markup,
     one_line,
@@ -160,7 +161,7 @@ class _EntryReader:
             self.complaints = (*self.complaints, f"its link “{one_line(lost, 60)}” is no web address.")
         if names_a_user(_text(item, "link")):
             self.complaints = (*self.complaints, NAMES_A_USER)
-        html, summary = self._writing(item, link)
+        html, summary, text = self._writing(item, link)
         title = _plain(item, "title", atom=self.atom)
         if not (title or link or plain_text(html) or "<img" in html):
             return None
@@ -171,7 +172,7 @@ class _EntryReader:
         published, updated = self._dates(item)
         base = link or self.url
         images = images_of(item, base)
-        return Entry(
+        entry = Entry(
             guid=guid,
             link=link,
             title=title,
@@ -188,25 +189,28 @@ class _EntryReader:
             in_doubt=told.in_doubt,
             no_date=self._has_unread_date(item),
         )
+        return entry if text is None else already_read(entry, text)
 
     def _is_ours(self, url: str) -> bool:
         return same_site(url, self.home) or same_site(url, self.url)
 
-    def _writing(self, item: Item, link: str | None) -> tuple[str, str]:
-        """Return the text as HTML and, where it is another one, the summary as plain text.
+    def _writing(self, item: Item, link: str | None) -> tuple[str, str, str | None]:
+        """Return the text as HTML, where it is another one the summary as plain text, and what the HTML says.
 
-        The text is the content, unless there is more to read in the summary.
+        The text is the content, unless there is more to read in the summary. What it says is plain text, and
+        `None` where nobody had to know.
         """
         contents = [each for each in item.get("content", ()) if _is_text(each)]
         summary = item.get("summary_detail") or {}
-        short = plain_text(self._html(summary)) if _is_text(summary) else ""
         html = self._absolute(max(contents, key=lambda each: len(each["value"])), link) if contents else ""
-        full = plain_text(html)
-        if short and len(short) > len(full):
-            return self._absolute(summary, link), ""
-        return html or (self._absolute(summary, link) if _is_text(summary) else ""), (
-            "" if short == full else short
-        )
+        if not _is_text(summary):
+            return html, "", None
+        if not html:
+            return self._absolute(summary, link), "", None
+        short, full = plain_text(self._html(summary)), plain_text(html)
+        if len(short) > len(full):
+            return self._absolute(summary, link), "", None
+        return html, "" if short == full else short, full
 
     def _absolute(self, detail: Item, link: str | None) -> str:
         base = absolute_url(_text(detail, "base"), self.url) if detail.get("base") else None

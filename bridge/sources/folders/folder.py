@@ -140,6 +140,13 @@ def read_folder(
     )
 
 
+def forget_words(cache: Cache) -> None:
+    """Forget what was read out of the entries of a cache, which would be kept for as long as they are."""
+    for file in cache.values():
+        if file.rendered.entry is not None:
+            file.rendered.entry.memo.clear()
+
+
 class _Walk:
     """Collects files below a root, never through a link that leads out of it."""
 
