@@ -1,4 +1,4 @@
-"""What a picture is and whether servers can show it [Pillow, resvg, blurhash]."""
+"""What a picture is and whether servers can show it [Pillow, blurhash]."""
 
 from bridge.pictures.apart import examine_apart
 from bridge.pictures.copies import MAX_COPIES, drop_oldest, find_copy, keep_copy

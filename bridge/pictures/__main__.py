@@ -12,22 +12,20 @@ from bridge.pictures.confine import bound, shut
 from bridge.pictures.examine import examine
 from bridge.pictures.opening import open_files
 
-FOR_A_FONT = 16  # descriptors, of which it takes one at a time
-
 
 def main() -> None:
     """Answer for one picture."""
     body = sys.stdin.buffer.read()
-    font = open_files(body)
+    open_files(body)
     bound()
-    files_are_shut = shut(spare=FOR_A_FONT if font else 0)
-    answer, copy = _look(body, at_home="--at-home" in sys.argv, font=font if files_are_shut else None)
+    shut()
+    answer, copy = _look(body, at_home="--at-home" in sys.argv)
     sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n" + copy)
 
 
-def _look(body: bytes, *, at_home: bool, font: str | None) -> tuple[dict[str, object], bytes]:
+def _look(body: bytes, *, at_home: bool) -> tuple[dict[str, object], bytes]:
     try:
-        examined = examine(body, at_home=at_home, font=font)
+        examined = examine(body, at_home=at_home)
     except BadPicture as error:
         return {"error": str(error)}, b""
     except MemoryError:

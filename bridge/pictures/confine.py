@@ -31,17 +31,12 @@ def bound() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
-def shut(*, spare: int = 0) -> bool:
-    """Let this process open nothing more; say whether Landlock sees to it.
-
-    Then it may have `spare` descriptors, with which it opens no file but those it has in memory. Call it when
-    everything is imported: modules are files too.
-    """
+def shut() -> None:
+    """Let this process open nothing more. Call it when everything is imported: modules are files too."""
     import resource
 
-    files_are_shut = _shut_files()
-    _limit(resource.RLIMIT_NOFILE, spare if files_are_shut else 0)
-    return files_are_shut
+    _shut_files()
+    _limit(resource.RLIMIT_NOFILE, 0)
 
 
 def _limit(kind: int, most: int) -> None:
@@ -51,17 +46,17 @@ def _limit(kind: int, most: int) -> None:
         resource.setrlimit(kind, (most, most))
 
 
-def _shut_files() -> bool:
+def _shut_files() -> None:
     """Ask the kernel for a set of rules that allows nothing, and live by it from now on."""
     if sys.platform != "linux":  # where these numbers mean other calls
-        return False
+        return
     try:
         system = ctypes.CDLL(None, use_errno=True)
         handled = ctypes.c_uint64(_EVERY_WAY_TO_OPEN)
         rules = system.syscall(_CREATE_RULESET, ctypes.byref(handled), ctypes.sizeof(handled), 0)
         if rules < 0:
-            return False  # an older kernel, or one that was told not to
+            return  # an older kernel, or one that was told not to
         system.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-        return bool(system.syscall(_RESTRICT_SELF, rules, 0) == 0)
+        system.syscall(_RESTRICT_SELF, rules, 0)
     except (AttributeError, OSError):  # no C library to ask
-        return False
+        return

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import blurhash
 
 from bridge.errors import BadPicture
-from bridge.pictures.opening import DAMAGED, FORMATS, SVG, check_kind, open_picture
-from bridge.pictures.sniff import sniff
+from bridge.pictures.opening import DAMAGED, FORMATS, check_kind, open_picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -39,22 +38,20 @@ class Examined:
     copy: bytes = b""
 
 
-def examine(body: bytes, *, at_home: bool = False, font: str | None = None) -> Examined:
+def examine(body: bytes, *, at_home: bool = False) -> Examined:
     """Measure a picture, and copy it where servers could not show the original, or should not.
 
     `at_home`: it is the bridge that serves the original; then metadata such as where a photo was taken, and
-    more than `MAX_BYTES`, call for a copy too. `font`: a file, for the words in an SVG. A copy has at most
-    2048 pixels a side and no metadata.
+    more than `MAX_BYTES`, call for a copy too. A copy has at most 2048 pixels a side and no metadata.
 
     Raises:
         BadPicture: it cannot be shown at all.
     """
     check_kind(body)
-    picture = open_picture(body, font)
+    picture = open_picture(body)
     orientation = _orientation(picture)
-    is_drawn = sniff(body) == SVG
-    if is_drawn or not _is_fit(picture, len(body), at_home):
-        return _copied(_upright(_shrunk(picture, COPY_SIDE), orientation), is_drawn=is_drawn)
+    if not _is_fit(picture, len(body), at_home):
+        return _copied(_upright(_shrunk(picture, COPY_SIDE), orientation))
     kind, size = FORMATS[picture.format or ""], picture.size
     width, height = reversed(size) if orientation > 4 else size
     return Examined(kind, width, height, _blurhash(_upright(_shrunk(picture, 2 * _BLURRED), orientation)))
@@ -156,19 +153,14 @@ def _blurhash(picture: "Image") -> str:
 # ── the copy ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _copied(picture: "Image", *, is_drawn: bool) -> Examined:
-    kind, body = _encoded(picture, is_drawn=is_drawn)
+def _copied(picture: "Image") -> Examined:
+    kind, body = _encoded(picture)
     return Examined(kind, picture.width, picture.height, _blurhash(picture), body)
 
 
-def _encoded(picture: "Image", *, is_drawn: bool) -> tuple[str, bytes]:
-    """Write pixels and nothing else: JPEG, or PNG where they are see-through (WebP when that is large).
-
-    What is drawn is a PNG too: lines suffer in a JPEG.
-    """
+def _encoded(picture: "Image") -> tuple[str, bytes]:
+    """Write pixels and nothing else: JPEG, or PNG where they are see-through (WebP when that is large)."""
     picture.info.clear()
-    if is_drawn and len(png := _saved(picture.convert("RGB"), "PNG", optimize=True)) <= MAX_PNG:
-        return "image/png", png
     if picture.mode == "RGB" or picture.getchannel("A").getextrema()[0] == 255:
         return "image/jpeg", _saved(picture.convert("RGB"), "JPEG", quality=87, optimize=True)
     png = _saved(picture, "PNG")

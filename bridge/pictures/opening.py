@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from bridge.errors import BadPicture
 from bridge.pictures.sniff import sniff
-from bridge.pictures.svg import draw, open_font
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -20,7 +19,7 @@ MAX_JPEG_PIXELS = 100_000_000  # which can be unpacked smaller than they are
 MAX_HEIC_PIXELS = 50_000_000  # what phones take; unpacked they need 370 MB
 ICON_SIDE = 31  # what is no larger counts readers, or is an icon or an emoji
 
-HEIC, SVG = "image/heic", "image/svg+xml"
+HEIC = "image/heic"
 FORMATS = {
     "JPEG": "image/jpeg",
     "MPO": "image/jpeg",  # a JPEG with more pictures behind it, as phones write them
@@ -37,6 +36,7 @@ _MOST = {"JPEG": MAX_JPEG_PIXELS, "MPO": MAX_JPEG_PIXELS, "HEIF": MAX_HEIC_PIXEL
 _PLUGINS = ("Avif", "Bmp", "Gif", "Jpeg", "Mpo", "Png", "Ppm", "Tiff", "WebP")
 _NAMES = {
     HEIC: "HEIC, which only Apple's devices show: export it as JPEG, or install pillow-heif for the bridge",
+    "image/svg+xml": "SVG, which no server shows: export it as PNG or WebP",
     "image/tiff": "TIFF, which no server shows: export it as JPEG",
     "image/bmp": "BMP, which few servers show: export it as PNG",
     "image/jxl": "JPEG XL, which no server shows yet: export it as JPEG",
@@ -52,28 +52,20 @@ def check_kind(body: bytes) -> None:
         BadPicture: with a phrase that says what it is, and what to do.
     """
     kind = sniff(body)
-    if kind not in (*FORMATS.values(), SVG) or (kind == HEIC and not find_spec("pillow_heif")):
+    if kind not in FORMATS.values() or (kind == HEIC and not find_spec("pillow_heif")):
         raise BadPicture(f"it is {_NAMES.get(kind, 'no picture')}")
 
 
-def open_files(body: bytes) -> str | None:
-    """Import now what a picture will need, before this process can open no more files.
-
-    Return the path of a font where it needs one, to be passed on to `open_picture`.
-    """
+def open_files(body: bytes) -> None:
+    """Import now what a picture will need, before this process can open no more files."""
     for name in (*(f"{plugin}ImagePlugin" for plugin in _PLUGINS), "ImageCms"):
         import_module(f"PIL.{name}")
-    kind = sniff(body)
-    if kind == HEIC:
+    if sniff(body) == HEIC:
         _learn_heic()
-    if kind != SVG:
-        return None
-    import_module("resvg_py")
-    return open_font()
 
 
-def open_picture(body: bytes, font: str | None = None) -> "Image":
-    """Open a picture without unpacking its pixels; an SVG is drawn, with its words in `font`.
+def open_picture(body: bytes) -> "Image":
+    """Open a picture without unpacking its pixels.
 
     Raises:
         BadPicture: it is damaged, or has too many pixels; without a phrase: it is an icon.
@@ -84,9 +76,8 @@ def open_picture(body: bytes, font: str | None = None) -> "Image":
     kind = sniff(body)
     if kind == HEIC:
         _learn_heic()
-    drawn = draw(body, font) if kind == SVG else body
     try:
-        picture = Image.open(BytesIO(drawn), formats=_READABLE[kind == HEIC])
+        picture = Image.open(BytesIO(body), formats=_READABLE[kind == HEIC])
     except DAMAGED:
         raise BadPicture("it is damaged") from None
     _check_size(picture)

@@ -88,7 +88,7 @@ BAD = {
     "a web page": (Reply(200, HTML, {"Content-Type": "image/jpeg"}), "a web page instead of a picture"),
     "an error": (Reply(503), "answers 503"),
     "nothing": (Reply(200, b""), "it is no picture"),
-    "an SVG with a web page in it": (Reply(200, SVG), "export it as PNG"),
+    "an SVG": (Reply(200, SVG), "it is SVG, which no server shows: export it as PNG or WebP"),
     "half a HEIC": (Reply(200, HEIC), "damaged"),
     "too long": (Reply(200, JPEG + b"\0" * MAX_BYTES), "body larger than 8 MiB"),
     "a bomb": (Reply(200, png_bomb()), "20000 × 20000 pixels"),
@@ -360,13 +360,9 @@ def test_a_picture_too_large_to_be_served_is_served_smaller(kitchen: Lab, tmp_pa
     assert (attached["width"], attached["mediaType"]) == (2048, "image/jpeg")
 
 
-@pytest.mark.parametrize("name", ["IMG_7424.HEIC", "week.svg"])
-def test_what_nobody_shows_is_shown_as_a_copy_and_not_served_itself(
-    kitchen: Lab, tmp_path: Path, name: str
-) -> None:
-    bars = b"".join(b'<rect x="%d" y="9" width="20" height="90"/>' % (30 * bar) for bar in range(7))
-    week = b'<svg xmlns="http://www.w3.org/2000/svg" width="240" height="120">' + bars + b"</svg>"
-    write(tmp_path, name, week if name.endswith("svg") else heic())
+def test_what_nobody_shows_is_shown_as_a_copy_and_not_served_itself(kitchen: Lab, tmp_path: Path) -> None:
+    name = "IMG_7424.HEIC"
+    write(tmp_path, name, heic())
     kitchen.poll()
     (attached,) = shown(kitchen.newest())
     assert attached["url"].startswith(COPIES)
@@ -374,6 +370,14 @@ def test_what_nobody_shows_is_shown_as_a_copy_and_not_served_itself(
     assert body.content_type == attached["mediaType"]
     assert opened(body.get_data()).size == (attached["width"], attached["height"])
     assert get(kitchen, f"{BASE_URL}/ap/cafe/media/words/{name}").status_code == 404
+
+
+def test_a_drawing_in_the_folder_is_left_out_with_advice(kitchen: Lab, tmp_path: Path) -> None:
+    write(tmp_path, "week.svg", SVG)
+    kitchen.poll()
+    assert shown(kitchen.newest()) == []
+    assert "it is SVG, which no server shows: export it as PNG or WebP" in problems(kitchen, "words")
+    assert get(kitchen, f"{BASE_URL}/ap/cafe/media/words/week.svg").status_code == 404
 
 
 def test_a_picture_that_changes_in_its_folder_is_looked_at_again(kitchen: Lab, tmp_path: Path) -> None:

@@ -460,6 +460,25 @@ def _children() -> list[str]:
     return found
 
 
+# ── what its process can do ──────────────────────────────────────────────────────────────────────
+
+
+def test_the_process_that_unpacks_a_picture_can_open_no_file_and_no_connection(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("found")
+    program = (
+        "import socket, sys; from bridge.pictures.confine import bound, shut\n"
+        "bound()\n"
+        "if sys.argv[2] == 'shut': shut()\n"
+        "for attempt in (lambda: open(sys.argv[1]).read(), lambda: socket.socket() and 'dialled'):\n"
+        "    try: sys.stdout.write(attempt())\n"
+        "    except OSError: sys.stdout.write('-')\n"
+    )
+    for how, said in (("open", "founddialled"), ("shut", "--")):
+        command = [sys.executable, "-c", program, str(secret), how]
+        assert subprocess.run(command, capture_output=True, timeout=20, check=True, text=True).stdout == said
+
+
 # ── blurhashes ───────────────────────────────────────────────────────────────────────────────────
 
 

@@ -80,7 +80,6 @@ HOMES = {
     "pillow_heif": {"pictures"},
     "psycopg": {"store"},
     "pysqlite3": {"store"},
-    "resvg_py": {"pictures"},
     "rich": {"cli", "demo"},
     "sqlalchemy": {"store"},
     "sqlite3": {"store"},
