@@ -11,8 +11,8 @@ from bridge.errors import StoreError
 from bridge.model import DeliveryState
 from bridge.publish.send_again import send_again
 from bridge.services import Services
-from bridge.store import deliveries as stored
-from bridge.store import peers, posts
+from bridge.store import delivery_reports, peers, posts
+from bridge.store.delivery_reports import DeliveryReport
 
 _STATES = [state.value for state in DeliveryState]
 
@@ -43,7 +43,7 @@ def deliveries(
         _overview(services)
         return
     with services.store.read() as tx:
-        found = stored.report(
+        found = delivery_reports.report(
             tx,
             object_uri=_object_uri(services, post),
             host=server,
@@ -84,7 +84,7 @@ def retry(settings: Settings, ids: tuple[int, ...], post: str | None, server: st
 def _overview(services: Services) -> None:
     now = services.now()
     with services.store.read() as tx:
-        newest, failing = stored.summary(tx), peers.failing(tx)
+        newest, failing = delivery_reports.summary(tx), peers.failing(tx)
     rows = [
         (
             site,
@@ -106,7 +106,7 @@ def _overview(services: Services) -> None:
         print_table(("server", "since", "tries", "why"), down, empty="")
 
 
-def _when(report: stored.DeliveryReport, now):  # type: ignore[no-untyped-def]
+def _when(report: DeliveryReport, now):  # type: ignore[no-untyped-def]
     if report.state is DeliveryState.PENDING:
         return f"again {ago(report.due_at, now)}" if report.attempts else "due"
     return ago(report.settled_at, now)

@@ -15,7 +15,7 @@ from bridge.progress import WORKER_SILENT, clock_in, from_detail
 from bridge.services import Services
 from bridge.store import (
     aside,
-    deliveries,
+    delivery_reports,
     edits,
     followers,
     holds,
@@ -81,10 +81,10 @@ def _gather(services: Services) -> dict[str, Any]:
             "scheduled": scheduled,
             "next_post_at": next_post_at,
             "waiting_edits": edits.waiting(tx),
-            "deliveries": {state.value: number for state, number in deliveries.counts(tx).items()},
-            "next_delivery_at": deliveries.next_due(tx),
+            "deliveries": {state.value: number for state, number in delivery_reports.counts(tx).items()},
+            "next_delivery_at": delivery_reports.next_due(tx),
             "failing_servers": [dataclasses.asdict(peer) for peer in peers.failing(tx)],
-            "quarantined": [dataclasses.asdict(one) for one in deliveries.quarantined(tx)],
+            "quarantined": [dataclasses.asdict(one) for one in delivery_reports.quarantined(tx)],
             "failing_inboxes": [dataclasses.asdict(inbox) for inbox in inboxes.failing(tx)],
             "waiting_arrivals": inbox.waiting(tx),
             "delayed_arrivals": inbox.delayed(tx),

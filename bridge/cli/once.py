@@ -15,7 +15,7 @@ from bridge.model import DeliveryState
 from bridge.net.client import Client
 from bridge.poll.poller import Poller
 from bridge.services import Services
-from bridge.store import deliveries, sources
+from bridge.store import delivery_reports, sources
 from bridge.store.sources import Source
 from bridge.worker.jobs import stop_on_signals
 
@@ -66,7 +66,7 @@ def deliver(settings: Settings) -> None:
     with console().status("Delivering …"):
         tried = run_once(services, once)
     with services.store.read() as tx:
-        counts = deliveries.counts(tx)
+        counts = delivery_reports.counts(tx)
     waiting = counts.get(DeliveryState.PENDING, 0)
     say(f"Tried {tried} deliveries; {waiting} wait for another attempt.")
 

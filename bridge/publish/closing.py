@@ -12,11 +12,12 @@ from bridge.store import (
     holds,
     identity,
     interactions,
+    outgoing,
     posts,
     sources,
     subscriptions,
 )
-from bridge.store.deliveries import NewActivity
+from bridge.store.outgoing import NewActivity
 
 
 def close(tx: Tx, services: Services, site: str, *, now: datetime) -> int:
@@ -29,7 +30,7 @@ def close(tx: Tx, services: Services, site: str, *, now: datetime) -> int:
     document = activities.delete_actor(services.ids, site, activity_id=activity_id)
     new = NewActivity(site, document["id"], "Delete", actor_uri, documents.encode(document))
     deliveries.give_up_site(tx, site, "the account was closed", now=now)
-    told = deliveries.bid_farewell(tx, deliveries.add_activity(tx, new, now=now), new, now=now)
+    told = outgoing.bid_farewell(tx, outgoing.add_activity(tx, new, now=now), new, now=now)
     posts.bury_all(tx, site, now=now)
     holds.forget_site(tx, site)
     interactions.forget_site(tx, site)

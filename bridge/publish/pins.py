@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from bridge.activitypub import activities, documents
 from bridge.activitypub.ids import mint_activity_id
 from bridge.services import Services
-from bridge.store import Tx, deliveries, identity, posts
-from bridge.store.deliveries import NewActivity
+from bridge.store import Tx, identity, outgoing, posts
+from bridge.store.outgoing import NewActivity
 
 log = logging.getLogger(__name__)
 
@@ -97,5 +97,5 @@ def _tell_one(tx: Tx, services: Services, kind: str, site: str, post_id: str, *,
     document = activities.feature(services.ids, site, kind, post_id, activity_id=activity_id)
     # About the post, so that it does not overtake the post itself; of none, so that only followers get it.
     new = NewActivity(site, document["id"], kind, post_uri, documents.encode(document))
-    deliveries.supersede(tx, post_uri, deliveries.PINNING, "superseded by a later one", now=now)
-    deliveries.fan_out(tx, deliveries.add_activity(tx, new, now=now), new, now=now)
+    outgoing.supersede(tx, post_uri, outgoing.PINNING, "superseded by a later one", now=now)
+    outgoing.fan_out(tx, outgoing.add_activity(tx, new, now=now), new, now=now)

@@ -16,10 +16,10 @@ from bridge.markup.html import plain_text
 from bridge.model import DropCause, Entry, Post, PostState
 from bridge.publish.profile import actor_document, profile_hash
 from bridge.services import Services
-from bridge.store import Tx, deliveries, edits, entries, holds, identity, looks, posts, remote
-from bridge.store.deliveries import NewActivity
+from bridge.store import Tx, edits, entries, holds, identity, looks, outgoing, posts, remote
 from bridge.store.edits import DueEdit
 from bridge.store.holds import NewHold
+from bridge.store.outgoing import NewActivity
 from bridge.store.posts import KnownPost, NewPost
 
 log = logging.getLogger(__name__)
@@ -197,11 +197,11 @@ def _commit_created(
 def _announce(tx: Tx, services: Services, post: Post, pk: int, *, now: datetime) -> int:
     """Store a post's Create, and send it unless the post was there before us."""
     new = create_of(services, post, pk)
-    activity_pk = deliveries.add_activity(tx, new, now=now)
+    activity_pk = outgoing.add_activity(tx, new, now=now)
     if post.state is not PostState.PUBLISHED:
         return 0
     edits.was_sent(tx, pk)
-    sent = deliveries.fan_out(tx, activity_pk, new, now=now)
+    sent = outgoing.fan_out(tx, activity_pk, new, now=now)
     sent += _tell_mentioned(tx, activity_pk, new, post, now=now)
     log.info("Published “%s” on its way to %s", describe(post), _inboxes(sent))
     return sent
@@ -230,7 +230,7 @@ def _commit_edited(
     if shows_news or not change.quiet:
         plan_update(tx, services, post, known.pk, now=now)
     elif _is_told_about(tx, services, post):
-        deliveries.merge_into_create(tx, create_of(services, post, known.pk), now=now)
+        outgoing.merge_into_create(tx, create_of(services, post, known.pk), now=now)
 
 
 def _shows_news(tx: Tx, draft: Draft, known: KnownPost) -> bool:
@@ -247,7 +247,7 @@ def plan_update(tx: Tx, services: Services, post: Post, pk: int, *, now: datetim
     if not _is_told_about(tx, services, post):
         return
     returns = edits.said_before(tx, pk, post.note)
-    deliveries.merge_into_create(tx, create_of(services, post, pk), now=now)
+    outgoing.merge_into_create(tx, create_of(services, post, pk), now=now)
     sent, sent_at = edits.history(tx, pk)
     stands = services.config.polling.edit_delay
     edits.plan(tx, pk, update_due_at(now, sent_at, sent, stands=stands, returns=returns))
@@ -267,9 +267,9 @@ def send_edit(tx: Tx, services: Services, due: DueEdit, *, now: datetime) -> int
         edits.plan(tx, due.pk, None)
         return 0
     new = _update(services, due.post, due.pk, now=now)
-    deliveries.supersede(tx, new.object_uri, ["Update"], "superseded by a later edit", now=now)
-    activity_pk = deliveries.add_activity(tx, new, now=now)
-    number = deliveries.fan_out(tx, activity_pk, new, now=now)
+    outgoing.supersede(tx, new.object_uri, ["Update"], "superseded by a later edit", now=now)
+    activity_pk = outgoing.add_activity(tx, new, now=now)
+    number = outgoing.fan_out(tx, activity_pk, new, now=now)
     number += _tell_mentioned(tx, activity_pk, new, due.post, now=now)
     edits.sent(tx, due.pk, now=now)
     log.info("Edited “%s”: an Update on its way to %s", describe(due.post), _inboxes(number))
@@ -330,10 +330,10 @@ def delete_post(
     activity_id = mint_activity_id(post.site, "Delete", object_uri)
     document = activities.delete(services.ids, post.site, post.id, activity_id=activity_id)
     new = _activity(post.site, document, object_uri, pk)
-    unsent = deliveries.unsent_inboxes(tx, object_uri)
-    told, why = ("Create", "Update", *deliveries.PINNING), "deleted before it was delivered"
-    deliveries.supersede(tx, object_uri, told, why, cause=DropCause.DELETED, now=now)
-    return deliveries.fan_out(tx, deliveries.add_activity(tx, new, now=now), new, now=now, leave_out=unsent)
+    unsent = outgoing.unsent_inboxes(tx, object_uri)
+    told, why = ("Create", "Update", *outgoing.PINNING), "deleted before it was delivered"
+    outgoing.supersede(tx, object_uri, told, why, cause=DropCause.DELETED, now=now)
+    return outgoing.fan_out(tx, outgoing.add_activity(tx, new, now=now), new, now=now, leave_out=unsent)
 
 
 def announce_profile(tx: Tx, services: Services, site: str, *, now: datetime) -> bool:
@@ -350,8 +350,8 @@ def announce_profile(tx: Tx, services: Services, site: str, *, now: datetime) ->
     actor = actor_document(tx, services, site)
     document = activities.update_actor(services.ids, site, actor, activity_id=activity_id, at=now)
     new = _activity(site, document, actor_uri, None)
-    deliveries.supersede(tx, actor_uri, ["Update"], "superseded by a later profile", now=now)
-    deliveries.fan_out(tx, deliveries.add_activity(tx, new, now=now), new, now=now)
+    outgoing.supersede(tx, actor_uri, ["Update"], "superseded by a later profile", now=now)
+    outgoing.fan_out(tx, outgoing.add_activity(tx, new, now=now), new, now=now)
     return True
 
 
@@ -360,9 +360,7 @@ def _tell_mentioned(tx: Tx, activity_pk: int, new: NewActivity, post: Post, *, n
     whom = sorted(mentioned(post.note))
     actors = [cached[0] for actor_id in whom if (cached := remote.actor(tx, actor_id))]
     inboxes = {actor.shared_inbox or actor.inbox for actor in actors}
-    return sum(
-        deliveries.deliver_to(tx, activity_pk, new, inbox, host_of(inbox), now=now) for inbox in inboxes
-    )
+    return sum(outgoing.deliver_to(tx, activity_pk, new, inbox, host_of(inbox), now=now) for inbox in inboxes)
 
 
 def _inboxes(number: int) -> str:

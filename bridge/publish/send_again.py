@@ -6,7 +6,7 @@ from datetime import datetime
 from bridge.publish.posts import create_of
 from bridge.receive.incoming import post_of
 from bridge.services import Services
-from bridge.store import Tx, deliveries, posts
+from bridge.store import Tx, outgoing, posts
 
 
 def send_again(
@@ -19,11 +19,11 @@ def send_again(
     now: datetime,
 ) -> int:
     """Make due what is chosen by id, post or host, if it is still true; return how many deliveries are."""
-    number = deliveries.retry(tx, ids=ids, object_uri=object_uri, host=host, now=now)
-    for uri in deliveries.creates_to_begin(tx, now=now):
+    number = outgoing.retry(tx, ids=ids, object_uri=object_uri, host=host, now=now)
+    for uri in outgoing.creates_to_begin(tx, now=now):
         where = post_of(services, uri)
         post = posts.find(tx, *where) if where else None
         pk = posts.row_of(tx, *where) if where else None
         if post is not None and pk is not None:
-            deliveries.renew_creates(tx, create_of(services, post, pk), now=now)
+            outgoing.renew_creates(tx, create_of(services, post, pk), now=now)
     return number

@@ -11,9 +11,9 @@ from bridge.model import RemoteActor
 from bridge.receive.admission import admitted
 from bridge.receive.incoming import Incoming, act_key, post_of, site_of
 from bridge.services import Services
-from bridge.store import Tx, deliveries, identity, inbox, interactions, posts
-from bridge.store.deliveries import NewActivity
+from bridge.store import Tx, identity, inbox, interactions, outgoing, posts
 from bridge.store.interactions import LISTING, QUOTE, NewInteraction
+from bridge.store.outgoing import NewActivity
 
 
 def welcome_quote(tx: Tx, services: Services, incoming: Incoming) -> str:
@@ -113,5 +113,5 @@ def _answer(
     if isinstance(reached, str):
         return
     new = NewActivity(site, accept["id"], "Accept", about, documents.encode(accept))
-    activity_pk = deliveries.add_activity(tx, new, now=incoming.now)
-    deliveries.deliver_to(tx, activity_pk, new, actor.inbox, host_of(actor.inbox), now=incoming.now)
+    activity_pk = outgoing.add_activity(tx, new, now=incoming.now)
+    outgoing.deliver_to(tx, activity_pk, new, actor.inbox, host_of(actor.inbox), now=incoming.now)

@@ -26,17 +26,17 @@ from bridge.services import Services
 from bridge.store import (
     Tx,
     caps,
-    deliveries,
     erasure,
     followers,
     identity,
     inbox,
     interactions,
+    outgoing,
     posts,
     remote,
 )
-from bridge.store.deliveries import NewActivity
 from bridge.store.interactions import BOOST, LIKE, REPLY, NewInteraction
+from bridge.store.outgoing import NewActivity
 
 MAX_REPLY = 10_000  # characters of a reply's HTML that are kept; Mastodon lets people write 500
 
@@ -115,13 +115,13 @@ def queue_answer(
 ) -> None:
     """Queue an Accept or Reject of a Follow for the follower's own inbox, instead of one that waits there."""
     both, why = ("Accept", "Reject"), "superseded by a later answer"
-    deliveries.supersede(tx, actor.id, both, why, site=site, now=now)
+    outgoing.supersede(tx, actor.id, both, why, site=site, now=now)
     make = activities.accept if answer == "Accept" else activities.reject
     activity_id = mint_activity_id(site, answer, str(follow.get("id") or actor.id), version)
     document = make(services.ids, site, follow, activity_id=activity_id)
     new = NewActivity(site, document["id"], answer, actor.id, documents.encode(document))
-    activity_pk = deliveries.add_activity(tx, new, now=now)
-    deliveries.deliver_to(tx, activity_pk, new, actor.inbox, host_of(actor.inbox), now=now)
+    activity_pk = outgoing.add_activity(tx, new, now=now)
+    outgoing.deliver_to(tx, activity_pk, new, actor.inbox, host_of(actor.inbox), now=now)
 
 
 def approve(tx: Tx, services: Services, follower: Follower, *, now: datetime) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, case, delete, func, select, update
 
 from bridge.model import DropCause, Follower, RemoteActor
-from bridge.store import aside, deliveries, schema
+from bridge.store import aside, deliveries, outgoing, schema
 from bridge.store.engine import Tx
 from bridge.store.upsert import insert_into
 
@@ -81,7 +81,7 @@ def remove(tx: Tx, actor_id: str, *, site: str | None = None, reason: str, now: 
     leaving = [f for f in _select(tx, _columns.actor_id == actor_id) if site in (None, f.site)]
     for follower in leaving:
         tx.execute(delete(_table).where(*_is(follower.site, actor_id)))
-        deliveries.supersede(
+        outgoing.supersede(
             tx, actor_id, ["Accept"], reason, site=follower.site, cause=DropCause.LEFT, now=now
         )
         inbox = follower.shared_inbox or follower.inbox

@@ -9,7 +9,7 @@ from flask import Response, request
 from bridge.activitypub import discovery, documents
 from bridge.activitypub.discovery import Subject
 from bridge.services import Services
-from bridge.store import Tx, deliveries, identity, posts
+from bridge.store import Tx, identity, outgoing, posts
 from bridge.store.identity import ClosedSite
 from bridge.web.answers import document, error, is_browser
 
@@ -51,7 +51,7 @@ def _answer(tx: Tx, services: Services, site: ClosedSite, named: Mapping[str, An
         return error(404, "There is no such post here.")
     if request.endpoint == "actors.activity":
         uri = services.ids.activity(site.key, named["activity_id"])
-        said = orjson.loads(deliveries.activity_body(tx, uri) or b"{}")
+        said = orjson.loads(outgoing.activity_body(tx, uri) or b"{}")
         if said.get("type") == "Delete" and said.get("object") == services.ids.actor(site.key):
             return document(said)
     return error(410, _CLOSED)

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from bridge.deliver.deliverer import Deliverer
 from bridge.deliver.retry import PATIENCE
 from bridge.model import Answered, DeliveryState, Scheme
-from bridge.store import deliveries, peers
+from bridge.store import deliveries, delivery_reports, outgoing, peers
 
 PENDING, DELIVERED, DROPPED = DeliveryState.PENDING, DeliveryState.DELIVERED, DeliveryState.DROPPED
 
@@ -37,7 +37,7 @@ def deliver_when_due(lab: Lab, *, until: datetime | None = None) -> None:
     for _ in range(60):
         lab.deliver()
         with lab.store.read() as tx:
-            due = deliveries.next_due(tx)
+            due = delivery_reports.next_due(tx)
         if due is None or (until and due > until):
             return
         lab.clock.tick(max(due - lab.clock.now(), timedelta()))
@@ -237,7 +237,7 @@ def test_a_given_up_delivery_can_be_sent_again(lab: Lab) -> None:
     assert [d.state for d in lab.deliveries(object_uri=lab.uri(post))] == [DROPPED]
     alice.peer.inbox_status = 202
     with lab.store.write() as tx:
-        assert deliveries.retry(tx, object_uri=lab.uri(post), now=lab.clock.now()) == 1
+        assert outgoing.retry(tx, object_uri=lab.uri(post), now=lab.clock.now()) == 1
     lab.deliver()
     assert alice.peer.types == ["Create"]
 
@@ -317,7 +317,7 @@ def test_a_server_that_answers_again_gets_at_once_what_waited_for_hours(lab: Lab
         deliver_when_due(lab, until=lab.clock.now() + timedelta(hours=2))
     alice.peer.come_back()
     with lab.store.read() as tx:
-        due = deliveries.next_due(tx)
+        due = delivery_reports.next_due(tx)
     assert due is not None
     lab.clock.tick(due - lab.clock.now())
     lab.deliver()

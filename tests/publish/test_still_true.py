@@ -12,7 +12,7 @@ from bridge.model import Delivered, DeliveryState, Drop, DropCause, PostState
 from bridge.publish.posts import delete_post
 from bridge.publish.send_again import send_again
 from bridge.receive import effects
-from bridge.store import deliveries, followers, interactions, posts, remote
+from bridge.store import deliveries, delivery_reports, followers, interactions, outgoing, posts, remote
 from bridge.store.interactions import NewInteraction
 
 PENDING, DROPPED = DeliveryState.PENDING, DeliveryState.DROPPED
@@ -99,7 +99,7 @@ def test_what_is_owed_to_an_inbox_is_sent_after_its_last_follower_left(cafe, clo
         queue(tx, ann.inbox, news(kind), now=clock.now())
         queue(tx, ann.inbox, news("Update", OBJECT + "2"), now=clock.now())
         followers.remove(tx, ann.id, reason="unfollowed", now=clock.now())
-        assert [one.type for one in deliveries.report(tx, state=PENDING)] == [kind]
+        assert [one.type for one in delivery_reports.report(tx, state=PENDING)] == [kind]
 
 
 @pytest.mark.parametrize("bond", ["reply", "mention"])
@@ -114,7 +114,7 @@ def test_an_edit_is_still_owed_to_who_answered_or_is_mentioned(cafe, clock, bond
             interactions.save(tx, reply, now=clock.now())
         publish(tx, news("Update", post_pk=pk), now=clock.now())
         followers.remove(tx, zoe.id, reason="unfollowed", now=clock.now())
-        assert [one.type for one in deliveries.report(tx, state=PENDING)] == ["Update"]
+        assert [one.type for one in delivery_reports.report(tx, state=PENDING)] == ["Update"]
 
 
 def test_a_deletion_reaches_an_inbox_that_may_have_taken_the_post_without_saying_so(cafe, clock) -> None:
@@ -177,7 +177,7 @@ def test_a_post_that_is_not_public_is_not_sent_again(cafe, clock, state: PostSta
             posts.bury(tx, pk, state=state, now=clock.now())
         else:
             tx.exec_driver_sql(f"UPDATE posts SET state = '{state}'")
-        assert deliveries.retry(tx, host="one.example", now=clock.now()) == 0
+        assert outgoing.retry(tx, host="one.example", now=clock.now()) == 0
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_what_something_newer_overrides_is_not_sent_again(cafe, clock, old: str,
         deliveries.settle(tx, [(row, Drop("no", 400)) for row in claim(tx, now=clock.now())], now=clock.now())
         queue(tx, inbox, news(new, version="2"), now=clock.now())
         deliveries.settle(tx, [(row, Delivered(202)) for row in claim(tx, now=clock.now())], now=clock.now())
-        assert deliveries.retry(tx, host="one.example", now=clock.now()) == 0
+        assert outgoing.retry(tx, host="one.example", now=clock.now()) == 0
 
 
 @pytest.mark.parametrize("cause", list(DropCause))
@@ -202,7 +202,7 @@ def test_only_what_failed_for_the_peers_sake_is_sent_again(cafe, clock, cause: D
         rows = claim(tx, now=clock.now())
         deliveries.settle(tx, [(row, Drop("in words", cause=cause)) for row in rows], now=clock.now())
         is_theirs = cause in ("refused", "exhausted", "gone", "quarantined")
-        assert deliveries.retry(tx, host="one.example", now=clock.now()) == is_theirs
+        assert outgoing.retry(tx, host="one.example", now=clock.now()) == is_theirs
 
 
 def test_who_left_is_not_sent_again_what_their_server_once_refused(lab: Lab) -> None:

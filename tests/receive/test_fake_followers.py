@@ -11,7 +11,7 @@ from rows import actor, add_follower, claim, news, publish, queue
 
 from bridge.model import DeliveryState, Retry
 from bridge.receive.admission import review
-from bridge.store import deliveries, followers, inboxes, peers
+from bridge.store import deliveries, delivery_reports, followers, inboxes, peers
 from bridge.store.followers import NewFollower
 from bridge.store.inboxes import MOST_FOREIGN, MOST_UNPROVEN, Inbox
 
@@ -202,7 +202,7 @@ def test_a_deliverys_own_pause_survives_that_its_host_answers(cafe, clock) -> No
         deliveries.flush_host(tx, "one.example", now=clock.now())
         (due,) = claim(tx, now=clock.now())
         assert due.inbox == "https://one.example/down"
-        assert deliveries.next_due(tx) < clock.now() + HOUR  # the lease
+        assert delivery_reports.next_due(tx) < clock.now() + HOUR  # the lease
         assert [row.inbox for row in claim(tx, lane="slow", now=clock.now() + HOUR)] == [
             "https://one.example/own"
         ]

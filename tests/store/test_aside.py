@@ -17,7 +17,7 @@ from bridge.errors import StoreUnavailable
 from bridge.model import Harvest
 from bridge.poll.harvest import Judged, judge, render
 from bridge.pump.engine import pump
-from bridge.store import Store, aside, deliveries, posts, schema, sources
+from bridge.store import Store, aside, deliveries, outgoing, posts, schema, sources
 from bridge.worker.jobs import Worker
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
@@ -153,9 +153,9 @@ def _deliver_the_bakerys_news(tx, lab: Lab) -> None:
     now = lab.clock.now()
     number = next(NUMBERS)
     new = replace(news(object_uri=f"https://bakery.example/{number}"), site="bakery")
-    pk = deliveries.add_activity(tx, new, now=now)
+    pk = outgoing.add_activity(tx, new, now=now)
     inbox = f"https://bakers{number}.example/inbox"
-    assert deliveries.deliver_to(tx, pk, new, inbox, f"bakers{number}.example", now=now)
+    assert outgoing.deliver_to(tx, pk, new, inbox, f"bakers{number}.example", now=now)
     claimed = deliveries.claim(tx, 50, lane=deliveries.FAST, busy=[], per_host=50, now=now)
     assert inbox in [one.inbox for one in claimed]
     assert "bakery" in [source.site for source in sources.all_sources(tx)]

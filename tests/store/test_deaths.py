@@ -8,7 +8,7 @@ from databases import opened
 from rows import claim, news, queue
 
 from bridge.model import DeliveryState, Drop, Retry
-from bridge.store import deliveries, leases, sources
+from bridge.store import deliveries, delivery_reports, leases, sources
 
 PENDING, DROPPED = DeliveryState.PENDING, DeliveryState.DROPPED
 
@@ -46,7 +46,7 @@ def test_what_died_in_company_is_never_given_up_and_no_attempt_is_counted(
     with cafe.write() as tx:
         claimed = claim_all(tx, clock)
         assert [(row.losses, row.attempts) for row in claimed] == [(0, 1)] * len(claimed) != []
-        assert deliveries.report(tx, state=DROPPED) == []
+        assert delivery_reports.report(tx, state=DROPPED) == []
 
 
 def test_what_keeps_dying_in_company_is_sent_alone(cafe, clock) -> None:
@@ -80,7 +80,7 @@ def test_what_kills_every_worker_alone_is_given_up_logged_and_shown(cafe, clock,
             for _ in range(7):
                 claim_all(tx, clock)
                 clock.tick(leases.LEASE)
-        (shown,) = deliveries.quarantined(tx)
+        (shown,) = delivery_reports.quarantined(tx)
     assert "quarantined" in shown.reason
     assert "Please report" in caplog.text
 
@@ -90,4 +90,4 @@ def test_nothing_is_quarantined_that_was_refused(cafe, clock) -> None:
         queue(tx, "https://one.example/inbox", now=clock.now())
         refused = [(row, Drop("no", 400)) for row in claim(tx, now=clock.now())]
         deliveries.settle(tx, refused, now=clock.now() + timedelta(seconds=1))
-        assert deliveries.quarantined(tx) == []
+        assert delivery_reports.quarantined(tx) == []

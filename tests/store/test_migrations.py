@@ -17,7 +17,7 @@ from sqlalchemy import Boolean, MetaData
 from bridge.errors import StoreError
 from bridge.model import DeliveryState, PostState
 from bridge.store import (
-    deliveries,
+    delivery_reports,
     followers,
     identity,
     inbox,
@@ -161,7 +161,7 @@ def assert_nothing_was_lost(store):
         assert posts.find(tx, "cafe", "p2").state is PostState.DELETED
         assert [post.id for post in posts.newest(tx, "cafe", limit=9)] == ["p3", "p1"]
         assert posts.known(tx, "cafe", ["guid:p1"])["guid:p1"].id == "p1"
-        assert deliveries.counts(tx) == {pending: 2, delivered: 1, dropped: 1}
+        assert delivery_reports.counts(tx) == {pending: 2, delivered: 1, dropped: 1}
         assert [source.etag for source in sources.all_sources(tx)] == [None, '"1"']
         assert sources.all_sources(tx)[1].baseline_at is not None
         assert remote.key(tx, "https://one.example/users/ann#main-key").pem == "PEM"
@@ -231,7 +231,7 @@ def test_long_names_of_an_older_database_are_found_again(load, clock, number):
     migrate(store, now=clock.now())
     with store.read() as tx:
         assert posts.known(tx, "cafe", [key])[key].pk == 1
-        assert len(deliveries.report(tx, object_uri=url)) == sum(deliveries.counts(tx).values())
+        assert len(delivery_reports.report(tx, object_uri=url)) == sum(delivery_reports.counts(tx).values())
         if number > "0001":
             assert [seen.width for seen in pictures.known(tx, [url])] == [7]
     store.close()

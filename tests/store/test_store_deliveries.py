@@ -14,7 +14,16 @@ from rows import (
 )
 
 from bridge.model import Delivered, DeliveryState, Drop, Retry
-from bridge.store import deliveries, followers, interactions, leases, peers, remote
+from bridge.store import (
+    deliveries,
+    delivery_reports,
+    followers,
+    interactions,
+    leases,
+    outgoing,
+    peers,
+    remote,
+)
 from bridge.store.interactions import NewInteraction
 from bridge.store.peers import Peer
 
@@ -27,7 +36,9 @@ def inboxes(rows):
 
 def states(tx, object_uri=None):
     """What the owner sees: (type, inbox, state), in the order it was queued."""
-    return [(r.type, r.inbox, str(r.state)) for r in reversed(deliveries.report(tx, object_uri=object_uri))]
+    return [
+        (r.type, r.inbox, str(r.state)) for r in reversed(delivery_reports.report(tx, object_uri=object_uri))
+    ]
 
 
 def settle(tx, rows, decision, *, now):
@@ -43,7 +54,7 @@ def test_followers_behind_one_shared_inbox_get_one_delivery(cafe, clock):
             add_follower(tx, name, now=clock.now())
         add_follower(tx, "dora", "two.example", shared=False, now=clock.now())
         assert publish(tx, news(), now=clock.now()) == 2
-        assert inboxes(deliveries.report(tx)) == [
+        assert inboxes(delivery_reports.report(tx)) == [
             "https://one.example/inbox",
             "https://two.example/users/dora/inbox",
         ]
@@ -64,10 +75,10 @@ def test_followers_of_another_site_get_nothing(cafe, clock):
 def test_an_activity_fanned_out_twice_is_delivered_once(cafe, clock):
     with cafe.write() as tx:
         add_follower(tx, "ann", now=clock.now())
-        pk = deliveries.add_activity(tx, news(), now=clock.now())
-        assert deliveries.fan_out(tx, pk, news(), now=clock.now()) == 1
-        assert deliveries.fan_out(tx, pk, news(), now=clock.now()) == 0
-        assert deliveries.deliver_to(tx, pk, news(), "https://one.example/inbox", "one.example",
+        pk = outgoing.add_activity(tx, news(), now=clock.now())
+        assert outgoing.fan_out(tx, pk, news(), now=clock.now()) == 1
+        assert outgoing.fan_out(tx, pk, news(), now=clock.now()) == 0
+        assert outgoing.deliver_to(tx, pk, news(), "https://one.example/inbox", "one.example",
                                      now=clock.now()) == 0  # fmt: skip
 
 
@@ -76,7 +87,7 @@ def test_inboxes_that_are_left_out_get_nothing(cafe, clock):
         add_follower(tx, "ann", now=clock.now())
         add_follower(tx, "ben", "two.example", now=clock.now())
         assert publish(tx, news(), now=clock.now(), leave_out=["https://one.example/inbox"]) == 1
-        assert inboxes(deliveries.report(tx)) == ["https://two.example/inbox"]
+        assert inboxes(delivery_reports.report(tx)) == ["https://two.example/inbox"]
 
 
 def replied(tx, pk, name, host, *, clock):
@@ -93,7 +104,7 @@ def test_edits_and_deletions_also_reach_people_who_replied_without_following(caf
         add_follower(tx, "ann", now=clock.now())
         replied(tx, pk, "zoe", "far.example", clock=clock)
         assert publish(tx, news(kind, post_pk=pk), now=clock.now()) == expected
-        assert ("https://far.example/inbox" in inboxes(deliveries.report(tx))) == (expected == 2)
+        assert ("https://far.example/inbox" in inboxes(delivery_reports.report(tx))) == (expected == 2)
 
 
 @pytest.mark.parametrize(("kind", "expected"), [("Update", []), ("Delete", ["https://one.example/inbox"])])
@@ -137,14 +148,14 @@ def test_news_for_a_failing_host_starts_in_the_slow_lane_after_its_breaker(cafe,
 def test_an_activity_is_known_by_its_id_and_its_newest_bytes_are_served(cafe, clock):
     with cafe.write() as tx:
         new = news()
-        assert not deliveries.has_activity(tx, new.uri)
-        assert deliveries.activity_body(tx, new.uri) is None
-        deliveries.add_activity(tx, new, now=clock.now())
+        assert not outgoing.has_activity(tx, new.uri)
+        assert outgoing.activity_body(tx, new.uri) is None
+        outgoing.add_activity(tx, new, now=clock.now())
         newer = news(version="")
         object.__setattr__(newer, "body", b"newer")
-        deliveries.add_activity(tx, newer, now=clock.now())
-        assert deliveries.has_activity(tx, new.uri)
-        assert deliveries.activity_body(tx, new.uri) == b"newer"
+        outgoing.add_activity(tx, newer, now=clock.now())
+        assert outgoing.has_activity(tx, new.uri)
+        assert outgoing.activity_body(tx, new.uri) == b"newer"
 
 
 # ── claiming ─────────────────────────────────────────────────────────────────────────────────────
@@ -337,7 +348,7 @@ def test_recovery_leaves_what_is_not_under_way_alone(cafe, clock):
         later = Retry(clock.now() + HOUR, "503: not now")
         settle(tx, claim(tx, now=clock.now()), later, now=clock.now())
         assert deliveries.recover(tx, now=clock.now()) == 0
-        assert deliveries.next_due(tx) == clock.now() + HOUR
+        assert delivery_reports.next_due(tx) == clock.now() + HOUR
 
 
 @pytest.mark.parametrize("recovering", [True, False], ids=["restarted", "lease ran out"])
@@ -370,7 +381,7 @@ def test_a_delivery_that_kills_every_worker_is_quarantined_with_a_reason(cafe, c
         claim(tx, now=clock.now())  # is moved to the suspect lane
         die_with(tx, clock, times=2, lane="suspect")
         assert claim(tx, lane="suspect", now=clock.now()) == []
-        (report,) = deliveries.report(tx)
+        (report,) = delivery_reports.report(tx)
     assert report.state is DeliveryState.DROPPED
     assert "quarantined" in report.reason
     assert report.settled_at == clock.now()
@@ -382,7 +393,7 @@ def test_a_quarantined_delivery_can_be_sent_again(cafe, clock):
         die_with(tx, clock, times=3)
         claim(tx, now=clock.now())
         die_with(tx, clock, times=3, lane="suspect")
-        assert deliveries.retry(tx, host="one.example", now=clock.now()) == 1
+        assert outgoing.retry(tx, host="one.example", now=clock.now()) == 1
         (row,) = claim(tx, now=clock.now())
     assert (row.attempts, row.losses) == (1, 0)
 
@@ -402,8 +413,10 @@ def test_every_decision_is_recorded_with_its_status_and_reason(cafe, clock):
             (d, Drop("422: no", 422)),
         ]
         deliveries.settle(tx, decided, now=clock.tick(MINUTE))
-        seen = {r.host[0]: (str(r.state), r.status, r.reason, r.settled_at) for r in deliveries.report(tx)}
-        assert deliveries.next_due(tx) == clock.now() - MINUTE + HOUR
+        seen = {
+            r.host[0]: (str(r.state), r.status, r.reason, r.settled_at) for r in delivery_reports.report(tx)
+        }
+        assert delivery_reports.next_due(tx) == clock.now() - MINUTE + HOUR
     assert seen == {
         "a": ("delivered", 202, None, clock.now()),
         "b": ("delivered", 200, None, clock.now()),
@@ -435,7 +448,7 @@ def test_holding_a_host_brings_nothing_forward(cafe, clock):
         tomorrow = Retry(clock.now() + 24 * HOUR, "timed out")
         settle(tx, claim(tx, now=clock.now()), tomorrow, now=clock.now())
         deliveries.hold_host(tx, "one.example", clock.now() + HOUR)
-        assert deliveries.next_due(tx) == clock.now() + 24 * HOUR
+        assert delivery_reports.next_due(tx) == clock.now() + 24 * HOUR
 
 
 def test_a_host_that_answers_again_is_sent_at_once_what_waited(cafe, clock):
@@ -456,7 +469,7 @@ def test_an_edit_before_the_first_try_changes_the_create_and_needs_no_update(caf
     with cafe.write() as tx:
         add_follower(tx, "ann", now=clock.now())
         publish(tx, news(), now=clock.now())
-        assert deliveries.merge_into_create(tx, news(version="2"), now=clock.now()) == 1
+        assert outgoing.merge_into_create(tx, news(version="2"), now=clock.now()) == 1
         assert publish(tx, news("Update"), now=clock.now()) == 0
         (row,) = claim(tx, now=clock.now())
     assert (row.type, row.body) == ("Create", b"Create2")
@@ -475,9 +488,9 @@ def test_an_edit_after_the_first_try_leaves_the_create_as_it_was_and_sends_an_up
             deliveries.release(tx, [row.id for row in rows], now=clock.now())
         elif fate == "sent again by the owner":
             settle(tx, rows, Drop("timed out; given up"), now=clock.now())
-            deliveries.retry(tx, object_uri=OBJECT, now=clock.now())
-        assert deliveries.unsent_inboxes(tx, OBJECT) == []
-        assert deliveries.merge_into_create(tx, news(version="2"), now=clock.now()) == 0
+            outgoing.retry(tx, object_uri=OBJECT, now=clock.now())
+        assert outgoing.unsent_inboxes(tx, OBJECT) == []
+        assert outgoing.merge_into_create(tx, news(version="2"), now=clock.now()) == 0
         assert publish(tx, news("Update"), now=clock.now()) == 1
         later = clock.tick(leases.LEASE)
         bodies = [row.body for row in claim(tx, now=later) + claim(tx, lane="slow", now=later)]
@@ -486,8 +499,8 @@ def test_an_edit_after_the_first_try_leaves_the_create_as_it_was_and_sends_an_up
 
 def test_nothing_is_stored_when_there_is_no_create_to_change(cafe, clock):
     with cafe.write() as tx:
-        assert deliveries.merge_into_create(tx, news(version="2"), now=clock.now()) == 0
-        assert not deliveries.has_activity(tx, news(version="2").uri)
+        assert outgoing.merge_into_create(tx, news(version="2"), now=clock.now()) == 0
+        assert not outgoing.has_activity(tx, news(version="2").uri)
 
 
 def test_a_later_edit_supersedes_an_earlier_one(cafe, clock):
@@ -495,12 +508,10 @@ def test_a_later_edit_supersedes_an_earlier_one(cafe, clock):
     with cafe.write() as tx:
         queue(tx, inbox, news("Update", version="1"), now=clock.now())
         queue(tx, inbox, news("Update", OBJECT + "2"), now=clock.now())
-        assert (
-            deliveries.supersede(tx, OBJECT, ["Update"], "superseded by a later edit", now=clock.now()) == 1
-        )
+        assert outgoing.supersede(tx, OBJECT, ["Update"], "superseded by a later edit", now=clock.now()) == 1
         queue(tx, inbox, news("Update", version="2"), now=clock.now())
         assert {row.body for row in claim(tx, now=clock.now())} == {b"Update", b"Update2"}
-        dropped = deliveries.report(tx, state=DeliveryState.DROPPED)
+        dropped = delivery_reports.report(tx, state=DeliveryState.DROPPED)
     assert [row.reason for row in dropped] == ["superseded by a later edit"]
 
 
@@ -509,8 +520,8 @@ def test_what_another_site_says_about_the_same_is_not_superseded(cafe, clock):
     with cafe.write() as tx:
         queue(tx, "https://one.example/users/ann/inbox", accept, now=clock.now())
         uri, kinds = accept.object_uri, ["Accept", "Reject"]
-        assert deliveries.supersede(tx, uri, kinds, "answered again", site="bakery", now=clock.now()) == 0
-        assert deliveries.supersede(tx, uri, kinds, "answered again", site="cafe", now=clock.now()) == 1
+        assert outgoing.supersede(tx, uri, kinds, "answered again", site="bakery", now=clock.now()) == 0
+        assert outgoing.supersede(tx, uri, kinds, "answered again", site="cafe", now=clock.now()) == 1
 
 
 def test_what_is_under_way_or_done_is_not_superseded(cafe, clock):
@@ -519,7 +530,7 @@ def test_what_is_under_way_or_done_is_not_superseded(cafe, clock):
         queue(tx, "https://two.example/inbox", now=clock.now())
         one, _two = claim(tx, now=clock.now())
         settle(tx, [one], Delivered(202), now=clock.now())
-        assert deliveries.supersede(tx, OBJECT, ["Create"], "gone", now=clock.now()) == 0
+        assert outgoing.supersede(tx, OBJECT, ["Create"], "gone", now=clock.now()) == 0
 
 
 def test_a_post_deleted_before_it_was_ever_sent_is_never_heard_of(cafe, clock):
@@ -527,9 +538,9 @@ def test_a_post_deleted_before_it_was_ever_sent_is_never_heard_of(cafe, clock):
         pk = add_post(tx, now=clock.now())
         add_follower(tx, "ann", now=clock.now())
         publish(tx, news(post_pk=pk), now=clock.now())
-        unsent = deliveries.unsent_inboxes(tx, OBJECT)
+        unsent = outgoing.unsent_inboxes(tx, OBJECT)
         assert unsent == ["https://one.example/inbox"]
-        deliveries.supersede(tx, OBJECT, ["Create", "Update"], "deleted", now=clock.now())
+        outgoing.supersede(tx, OBJECT, ["Create", "Update"], "deleted", now=clock.now())
         assert publish(tx, news("Delete", post_pk=pk), now=clock.now(), leave_out=unsent) == 0
         assert claim(tx, now=clock.now()) == []
 
@@ -543,8 +554,8 @@ def test_deleting_reaches_who_was_tried_and_spares_who_was_not(cafe, clock):
         took, failed = claim(tx, 2, now=clock.now())
         settle(tx, [took], Delivered(202), now=clock.now())
         settle(tx, [failed], Retry(clock.now() + HOUR, "timed out"), now=clock.now())
-        unsent = deliveries.unsent_inboxes(tx, OBJECT)
-        deliveries.supersede(tx, OBJECT, ["Create", "Update"], "deleted", now=clock.now())
+        unsent = outgoing.unsent_inboxes(tx, OBJECT)
+        outgoing.supersede(tx, OBJECT, ["Create", "Update"], "deleted", now=clock.now())
         assert publish(tx, news("Delete", post_pk=pk), now=clock.now(), leave_out=unsent) == 2
         told = claim(tx, now=clock.now())
     assert {row.type for row in told} == {"Delete"}
@@ -556,9 +567,9 @@ def test_news_for_an_inbox_is_given_up_when_its_last_follower_leaves(cafe, clock
         ann, ben = (add_follower(tx, name, now=clock.now()) for name in ("ann", "ben"))
         publish(tx, news(), now=clock.now())
         followers.remove(tx, ann.id, reason="unfollowed", now=clock.now())
-        assert deliveries.counts(tx) == {DeliveryState.PENDING: 1}
+        assert delivery_reports.counts(tx) == {DeliveryState.PENDING: 1}
         followers.remove(tx, ben.id, reason="unfollowed", now=clock.now())
-        (report,) = deliveries.report(tx)
+        (report,) = delivery_reports.report(tx)
     assert (report.state, report.reason) == (DeliveryState.DROPPED, "unfollowed")
 
 
@@ -576,10 +587,10 @@ def test_dropping_an_inbox_spares_other_sites_and_what_is_under_way(cafe, clock)
 
 def test_an_empty_queue_is_reported_as_empty(cafe):
     with cafe.read() as tx:
-        assert deliveries.counts(tx) == {}
-        assert deliveries.next_due(tx) is None
-        assert deliveries.report(tx) == []
-        assert deliveries.summary(tx) == []
+        assert delivery_reports.counts(tx) == {}
+        assert delivery_reports.next_due(tx) is None
+        assert delivery_reports.report(tx) == []
+        assert delivery_reports.summary(tx) == []
 
 
 def test_the_report_is_filtered_by_object_host_and_state_newest_first(cafe, clock):
@@ -587,12 +598,12 @@ def test_the_report_is_filtered_by_object_host_and_state_newest_first(cafe, cloc
         queue(tx, "https://one.example/inbox", now=clock.now())
         queue(tx, "https://two.example/inbox", news(object_uri=OBJECT + "2"), now=clock.now())
         queue(tx, "https://two.example/inbox", news("Update"), now=clock.now())
-        kinds = [(row.host, row.type) for row in deliveries.report(tx)]
+        kinds = [(row.host, row.type) for row in delivery_reports.report(tx)]
         assert kinds == [("two.example", "Update"), ("two.example", "Create"), ("one.example", "Create")]
-        assert [row.host for row in deliveries.report(tx, object_uri=OBJECT + "2")] == ["two.example"]
-        assert [row.type for row in deliveries.report(tx, host="one.example")] == ["Create"]
-        assert deliveries.report(tx, state=DeliveryState.DROPPED) == []
-        assert len(deliveries.report(tx, limit=1)) == 1
+        assert [row.host for row in delivery_reports.report(tx, object_uri=OBJECT + "2")] == ["two.example"]
+        assert [row.type for row in delivery_reports.report(tx, host="one.example")] == ["Create"]
+        assert delivery_reports.report(tx, state=DeliveryState.DROPPED) == []
+        assert len(delivery_reports.report(tx, limit=1)) == 1
 
 
 def test_the_summary_counts_the_deliveries_of_each_activity(cafe, clock):
@@ -603,9 +614,9 @@ def test_the_summary_counts_the_deliveries_of_each_activity(cafe, clock):
         first, _second = claim(tx, now=clock.now())
         settle(tx, [first], Delivered(202), now=clock.now())
         publish(tx, news("Update"), now=clock.tick(MINUTE))
-        summary = deliveries.summary(tx)
-        assert len(deliveries.summary(tx, limit=1)) == 1
-        assert deliveries.counts(tx) == {DeliveryState.PENDING: 3, DeliveryState.DELIVERED: 1}
+        summary = delivery_reports.summary(tx)
+        assert len(delivery_reports.summary(tx, limit=1)) == 1
+        assert delivery_reports.counts(tx) == {DeliveryState.PENDING: 3, DeliveryState.DELIVERED: 1}
     pending, delivered = DeliveryState.PENDING, DeliveryState.DELIVERED
     assert summary == [
         ("cafe", "Update", OBJECT, clock.now(), {pending: 2}),
@@ -620,7 +631,7 @@ def test_the_owner_can_send_again_what_was_given_up_but_not_what_arrived(cafe, c
         one, two = sorted(claim(tx, now=clock.now()), key=lambda row: row.host)
         settle(tx, [one], Drop("404"), now=clock.now())
         settle(tx, [two], Delivered(202), now=clock.now())
-        assert deliveries.retry(tx, ids=[one.id, two.id], now=clock.now()) == 1
+        assert outgoing.retry(tx, ids=[one.id, two.id], now=clock.now()) == 1
         (again,) = claim(tx, now=clock.now())
     assert (again.id, again.attempts) == (one.id, 1)
 
@@ -630,11 +641,11 @@ def test_sending_again_can_be_narrowed_to_a_post_or_a_host(cafe, clock):
         queue(tx, "https://one.example/inbox", now=clock.now())
         queue(tx, "https://two.example/inbox", news(object_uri=OBJECT + "2"), now=clock.now())
         settle(tx, claim(tx, now=clock.now()), Retry(clock.now() + HOUR, "busy"), now=clock.now())
-        assert deliveries.retry(tx, host="one.example", now=clock.now()) == 1
+        assert outgoing.retry(tx, host="one.example", now=clock.now()) == 1
         assert [row.host for row in claim(tx, now=clock.now())] == ["one.example"]
-        assert deliveries.retry(tx, object_uri=OBJECT + "2", now=clock.now()) == 1
+        assert outgoing.retry(tx, object_uri=OBJECT + "2", now=clock.now()) == 1
         assert [row.host for row in claim(tx, now=clock.now())] == ["two.example"]
-        assert deliveries.retry(tx, now=clock.now()) == 0  # both are under way
+        assert outgoing.retry(tx, now=clock.now()) == 0  # both are under way
 
 
 def test_settled_deliveries_are_forgotten_in_time_and_the_activity_stays(cafe, clock):
@@ -646,5 +657,5 @@ def test_settled_deliveries_are_forgotten_in_time_and_the_activity_stays(cafe, c
         settle(tx, [two], Drop("no"), now=clock.tick(HOUR))
         assert deliveries.purge(tx, before=clock.now()) == 1
         assert deliveries.purge(tx, before=clock.now() + HOUR) == 1
-        assert deliveries.counts(tx) == {DeliveryState.PENDING: 1}
-        assert deliveries.has_activity(tx, news().uri)
+        assert delivery_reports.counts(tx) == {DeliveryState.PENDING: 1}
+        assert outgoing.has_activity(tx, news().uri)

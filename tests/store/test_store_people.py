@@ -7,7 +7,7 @@ import pytest
 from rows import actor, add_follower, add_post, news, publish
 
 from bridge.model import DeliveryState, RemoteKey
-from bridge.store import deliveries, followers, interactions, leases, remote
+from bridge.store import delivery_reports, followers, interactions, leases, remote
 from bridge.store.followers import NewFollower
 from bridge.store.interactions import NewInteraction
 
@@ -112,7 +112,7 @@ def test_a_leaving_follower_takes_only_their_own_deliveries_along(cafe, clock):
         add_follower(tx, "ben", shared=False, now=clock.now())
         publish(tx, news(), now=clock.now())
         followers.remove(tx, ann.id, reason="unfollowed", now=clock.now())
-        (left,) = deliveries.report(tx, state=DeliveryState.DROPPED)
+        (left,) = delivery_reports.report(tx, state=DeliveryState.DROPPED)
     assert left.inbox == ann.inbox
 
 
@@ -124,7 +124,7 @@ def test_a_follower_whose_server_moved_their_inbox_is_reached_there(cafe, clock)
         moved = replace(ann, inbox="https://new.example/ann", shared_inbox=None)
         followers.relocate(tx, moved, "new.example")
         publish(tx, news(), now=clock.now())
-        (row,) = deliveries.report(tx)
+        (row,) = delivery_reports.report(tx)
         assert (row.inbox, row.host) == ("https://new.example/ann", "new.example")
         assert followers.find(tx, "bakery", ann.id).inbox == "https://new.example/ann"
 

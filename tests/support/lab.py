@@ -23,8 +23,8 @@ from bridge.poll.poller import Polled, Poller
 from bridge.receive.receiver import Receiver
 from bridge.receive.registrar import Registrar
 from bridge.services import Services
-from bridge.store import deliveries, followers, posts, sources
-from bridge.store.deliveries import DeliveryReport
+from bridge.store import deliveries, delivery_reports, followers, posts, sources
+from bridge.store.delivery_reports import DeliveryReport
 from bridge.store.sources import Source
 from bridge.web import create_app
 
@@ -227,7 +227,7 @@ class Lab:
     def deliveries(self, state: DeliveryState | None = None, **filters: Any) -> list[DeliveryReport]:
         """Return deliveries, oldest first."""
         with self.store.read() as tx:
-            return deliveries.report(tx, state=state, limit=1000, **filters)[::-1]
+            return delivery_reports.report(tx, state=state, limit=1000, **filters)[::-1]
 
     def arrivals(self) -> list[tuple[str, str, str]]:
         """Return (type, state, reason) of everything that came."""

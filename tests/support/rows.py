@@ -5,10 +5,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bridge.model import Delivery, Post, PostState, RemoteActor
-from bridge.store import Tx, deliveries, followers, identity, posts, sources
-from bridge.store.deliveries import NewActivity
+from bridge.store import Tx, deliveries, followers, identity, outgoing, posts, sources
 from bridge.store.followers import NewFollower
 from bridge.store.inbox import Arrival
+from bridge.store.outgoing import NewActivity
 from bridge.store.posts import NewPost
 
 OBJECT = "https://cafe.example/ap/cafe/posts/p1"
@@ -85,16 +85,16 @@ def news(
 
 def publish(tx: Tx, new: NewActivity, *, now: datetime, leave_out: Iterable[str] = ()) -> int:
     """Store an activity and fan it out; return the number of deliveries."""
-    activity_pk = deliveries.add_activity(tx, new, now=now)
-    return deliveries.fan_out(tx, activity_pk, new, now=now, leave_out=list(leave_out))
+    activity_pk = outgoing.add_activity(tx, new, now=now)
+    return outgoing.fan_out(tx, activity_pk, new, now=now, leave_out=list(leave_out))
 
 
 def queue(tx: Tx, inbox: str, new: NewActivity | None = None, *, now: datetime) -> None:
     """Queue an activity for one inbox."""
     sent = new or news()
     host = inbox.split("/")[2]
-    activity_pk = deliveries.add_activity(tx, sent, now=now)
-    assert deliveries.deliver_to(tx, activity_pk, sent, inbox, host, now=now) == 1
+    activity_pk = outgoing.add_activity(tx, sent, now=now)
+    assert outgoing.deliver_to(tx, activity_pk, sent, inbox, host, now=now) == 1
 
 
 def claim(

@@ -17,9 +17,9 @@ from bridge.activitypub.ids import mint_activity_id, mint_post_id
 from bridge.compose import compose_note
 from bridge.model import Entry, Follower, Post, PostState, RemoteActor, RemoteKey
 from bridge.services import Services
-from bridge.store import deliveries, followers, identity, inbox, posts, remote, sources
-from bridge.store.deliveries import NewActivity
+from bridge.store import followers, identity, inbox, outgoing, posts, remote, sources
 from bridge.store.followers import NewFollower
+from bridge.store.outgoing import NewActivity
 from bridge.store.posts import NewPost
 from bridge.web.fastpath import WsgiApp
 
@@ -158,7 +158,7 @@ def publish(
         source = next(source for source in sources.all_sources(tx) if source.site == "cafe")
         pk = posts.add(tx, NewPost(post, 1, title, (f"guid:{title}",), source.id, {}), now=now)
         if state is not PostState.SCHEDULED:
-            deliveries.add_activity(tx, _create(services, post, pk), now=now)
+            outgoing.add_activity(tx, _create(services, post, pk), now=now)
         identity.touch(tx)
     return post
 

@@ -11,7 +11,7 @@ from bridge.activitypub.ids import mint_activity_id
 from bridge.model import PostState
 from bridge.publish.posts import announce_profile, delete_post
 from bridge.receive.effects import queue_answer
-from bridge.store import deliveries, interactions, posts
+from bridge.store import interactions, outgoing, posts
 from bridge.store.interactions import BOOST, LIKE, REPLY, NewInteraction
 from bridge.web import create_wsgi
 
@@ -168,7 +168,7 @@ def test_an_accept_that_names_a_follower_is_for_that_follower_only(services, web
     with services.store.write() as tx:
         queue_answer(tx, services, "Accept", "cafe", alice.actor, follow, version="1", now=services.now())
         uri = services.ids.activity("cafe", mint_activity_id("cafe", "Accept", follow["id"], "1"))
-        assert b"alice" in deliveries.activity_body(tx, uri)
+        assert b"alice" in outgoing.activity_body(tx, uri)
     assert web.get(uri).status_code == 404
 
 

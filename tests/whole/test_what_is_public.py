@@ -21,10 +21,10 @@ from bridge.pictures import keep_copy
 from bridge.receive.effects import EFFECTS, concerns_us, take_effect
 from bridge.receive.incoming import Incoming
 from bridge.services import Services
-from bridge.store import deliveries, identity, interactions, posts, remote, sources
-from bridge.store.deliveries import NewActivity
+from bridge.store import identity, interactions, outgoing, posts, remote, sources
 from bridge.store.entries import to_stored
 from bridge.store.interactions import BOOST, LIKE, QUOTE, REPLY, NewInteraction
+from bridge.store.outgoing import NewActivity
 from bridge.store.posts import NewPost
 from bridge.web import create_app, create_wsgi
 
@@ -141,7 +141,7 @@ def _write(services: Services, state: PostState, copy: str) -> Written:
             activities.update(ids, "cafe", note, activity_id=update, at=now),
         ):
             new = NewActivity("cafe", document["id"], document["type"], note["id"], encode(document), pk)
-            deliveries.add_activity(tx, new, now=now)
+            outgoing.add_activity(tx, new, now=now)
         for kind, key in ((LIKE, "l"), (BOOST, "b"), (REPLY, "https://one.example/r"), (QUOTE, "q")):
             done = NewInteraction(
                 "cafe", pk, kind, "https://one.example/users/old", key, None, public=True,
