@@ -1,7 +1,8 @@
 """The documents of our actors: actor, outbox, collections, posts, activities and tombstones."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import orjson
@@ -15,7 +16,7 @@ from bridge.model import PUBLIC, Post
 from bridge.publish.profile import actor_document, profile_url
 from bridge.receive.incoming import post_of
 from bridge.services import Services
-from bridge.store import Tx, deliveries, followers, interactions, posts
+from bridge.store import Tx, followers, interactions, outgoing, posts
 from bridge.store.identity import INSTANCE
 from bridge.store.interactions import BOOST, LIKE
 from bridge.web.answers import document, error, is_browser, redirect
@@ -28,130 +29,145 @@ _PAGE_NUMBER = re.compile("[0-9]{1,9}")
 def blueprint(services: Services) -> Blueprint:
     """Build the routes below /ap/ that answer with ActivityPub."""
     routes = Blueprint("actors", __name__)
-    ids, store = services.ids, services.store
-    _add_instance(routes, services)
-
-    @routes.before_request
-    def only_known_sites() -> Response | None:
-        site = (request.view_args or {}).get("site")
-        if site is not None and site not in services.config.sites:
-            return error(404, f"There is no site {site[:40]!r} here.")
-        return None
-
-    @routes.get("/ap/<site>")
-    def actor(site: str) -> Response:
-        if is_browser():
-            return redirect(profile_url(services, services.site(site)))
-        with store.read() as tx:
-            return document(actor_document(tx, services, site))
-
-    @routes.get("/ap/<site>/outbox")
-    def outbox(site: str) -> Response:
-        with store.read() as tx:
-            return document(documents.outbox(ids, site, posts.count(tx, site)))
-
-    @routes.get("/ap/<site>/outbox/pages/<page>")
-    def outbox_page(site: str, page: str) -> Response:
-        number = int(page) if _PAGE_NUMBER.fullmatch(page) else 0
-        offset = (number - 1) * OUTBOX_PAGE_SIZE
-        with store.read() as tx:
-            total = posts.count(tx, site)
-            if number < 1 or offset >= max(total, 1):
-                return error(404, f"The outbox has no page {page[:20]}.")
-            shown = posts.newest(tx, site, limit=OUTBOX_PAGE_SIZE, offset=offset)
-            return document(_outbox_page(tx, services, site, number, total, shown))
-
-    @routes.get("/ap/<site>/followers")
-    def followers_total(site: str) -> Response:
-        with store.read() as tx:
-            return document(documents.followers_collection(ids, site, followers.count(tx, site)))
-
-    @routes.get("/ap/<site>/followers/pages/1")
-    def followers_page(site: str) -> Response:
-        collection = ids.followers(site)
-        page = ids.collection_page(collection, 1)
-        return document(documents.ordered_collection_page(page, collection, []))
-
-    @routes.get("/ap/<site>/following")
-    def following(site: str) -> Response:
-        return document(documents.ordered_collection(ids.following(site), 0))
-
-    @routes.get("/ap/<site>/featured")
-    def featured(site: str) -> Response:
-        with store.read() as tx:
-            newest = posts.featured(tx, site, limit=services.site(site).pinned)
-        return document(documents.featured(ids, site, [ids.post(site, post.id) for post in newest]))
-
-    @routes.get("/ap/<site>/tags")
-    def tags(site: str) -> Response:
-        with store.read() as tx:
-            newest = posts.newest(tx, site, limit=TAGGED_POSTS)
-        return document(documents.featured_tags(ids, site, _tag_names(newest)))
-
-    @routes.get("/ap/<site>/posts/<post_id>")
-    def post(site: str, post_id: str) -> Response:
-        with store.read() as tx:
-            found = posts.find(tx, site, post_id)
-            if found is None or not found.state.is_public:
-                return _unseen(services, found)
-            if is_browser():
-                return redirect(found.page_url or ids.page(found.id))
-            return document(documents.with_context(_current(tx, found)))
-
-    @routes.get("/ap/<site>/posts/<post_id>/<collection>")
-    def post_collection(site: str, post_id: str, collection: str) -> Response:
-        with store.read() as tx:
-            found = posts.find(tx, site, post_id)
-            if found is None or not found.state.is_public:
-                return _unseen(services, found)
-            return _collection(tx, services, found, collection)
-
-    @routes.get("/ap/<site>/authorizations/<stamp>")
-    def authorization(site: str, stamp: str) -> Response:
-        """Show our word that a quote (FEP-044f) or a listing (FEP-7aa9) is welcome."""
-        with store.read() as tx:
-            found = interactions.stamped(tx, site, stamp)
-        if found is None:
-            return error(404, "There is no such authorization here.")
-        theirs, post_id = found
-        if post_id is None:
-            return document(activities.feature_authorization(ids, site, stamp, collection=theirs))
-        quoted = ids.post(site, post_id)
-        return document(activities.quote_authorization(ids, site, stamp, quote=theirs, quoted=quoted))
-
-    @routes.get("/ap/<site>/activities/<activity_id>")
-    def activity(site: str, activity_id: str) -> Response:
-        with store.read() as tx:
-            body = deliveries.activity_body(tx, ids.activity(site, activity_id))
-            said = orjson.loads(body) if body else {}
-            # An Accept names a follower, and is between them and us.
-            if PUBLIC not in (*said.get("to", ()), *said.get("cc", ())):
-                return error(404, "There is no such activity here.")
-            where = post_of(services, get_id(said["object"]))
-            if where is None or said["type"] == "Delete":
-                return document(said)
-            found = posts.find(tx, *where)
-            if found is None or not found.state.is_public:
-                return _unseen(services, found)
-            return document(_as_it_is_now(services, said, found, activity_id))
-
+    routes.before_request(partial(only_known_sites, services))
+    views: dict[str, Callable[..., Response]] = {
+        "/ap/instance": instance,
+        "/ap/instance/<collection>": instance_collection,
+        "/ap/<site>": actor,
+        "/ap/<site>/outbox": outbox,
+        "/ap/<site>/outbox/pages/<page>": outbox_page,
+        "/ap/<site>/followers": followers_total,
+        "/ap/<site>/followers/pages/1": followers_page,
+        "/ap/<site>/following": following,
+        "/ap/<site>/featured": featured,
+        "/ap/<site>/tags": tags,
+        "/ap/<site>/posts/<post_id>": post,
+        "/ap/<site>/posts/<post_id>/<collection>": post_collection,
+        "/ap/<site>/authorizations/<stamp>": authorization,
+        "/ap/<site>/activities/<activity_id>": activity,
+    }
+    for rule, view in views.items():
+        routes.add_url_rule(rule, view.__name__, partial(view, services))
     return routes
 
 
-def _add_instance(routes: Blueprint, services: Services) -> None:
-    @routes.get("/ap/instance")
-    def instance() -> Response:
-        """Answer everyone, unsigned: a server that wants signed GETs fetches our key while we fetch its."""
-        if is_browser():
-            return redirect(f"{services.config.base_url}/")
-        rsa_pem, multibase = services.keys.public(INSTANCE)
-        return document(documents.instance_actor(services.ids, rsa_pem, ed25519_multibase=multibase))
+def only_known_sites(services: Services) -> Response | None:
+    site = (request.view_args or {}).get("site")
+    if site is not None and site not in services.config.sites:
+        return error(404, f"There is no site {site[:40]!r} here.")
+    return None
 
-    @routes.get("/ap/instance/<collection>")
-    def instance_collection(collection: str) -> Response:
-        if collection not in ("outbox", "followers", "following"):
-            return error(404, "There is no such collection here.")
-        return document(documents.ordered_collection(f"{services.ids.instance}/{collection}", 0))
+
+def actor(services: Services, site: str) -> Response:
+    if is_browser():
+        return redirect(profile_url(services, services.site(site)))
+    with services.store.read() as tx:
+        return document(actor_document(tx, services, site))
+
+
+def outbox(services: Services, site: str) -> Response:
+    with services.store.read() as tx:
+        return document(documents.outbox(services.ids, site, posts.count(tx, site)))
+
+
+def outbox_page(services: Services, site: str, page: str) -> Response:
+    number = int(page) if _PAGE_NUMBER.fullmatch(page) else 0
+    offset = (number - 1) * OUTBOX_PAGE_SIZE
+    with services.store.read() as tx:
+        total = posts.count(tx, site)
+        if number < 1 or offset >= max(total, 1):
+            return error(404, f"The outbox has no page {page[:20]}.")
+        shown = posts.newest(tx, site, limit=OUTBOX_PAGE_SIZE, offset=offset)
+        return document(_outbox_page(tx, services, site, number, total, shown))
+
+
+def followers_total(services: Services, site: str) -> Response:
+    with services.store.read() as tx:
+        return document(documents.followers_collection(services.ids, site, followers.count(tx, site)))
+
+
+def followers_page(services: Services, site: str) -> Response:
+    collection = services.ids.followers(site)
+    page = services.ids.collection_page(collection, 1)
+    return document(documents.ordered_collection_page(page, collection, []))
+
+
+def following(services: Services, site: str) -> Response:
+    return document(documents.ordered_collection(services.ids.following(site), 0))
+
+
+def featured(services: Services, site: str) -> Response:
+    with services.store.read() as tx:
+        pinned = posts.featured(tx, site, limit=services.site(site).pinned)
+    addresses = [services.ids.post(site, post.id) for post in pinned]
+    return document(documents.featured(services.ids, site, addresses))
+
+
+def tags(services: Services, site: str) -> Response:
+    with services.store.read() as tx:
+        newest = posts.newest(tx, site, limit=TAGGED_POSTS)
+    return document(documents.featured_tags(services.ids, site, _tag_names(newest)))
+
+
+def post(services: Services, site: str, post_id: str) -> Response:
+    with services.store.read() as tx:
+        found = posts.find(tx, site, post_id)
+        if found is None or not found.state.is_public:
+            return _unseen(services, found)
+        if is_browser():
+            return redirect(found.page_url or services.ids.page(found.id))
+        return document(documents.with_context(_current(tx, found)))
+
+
+def post_collection(services: Services, site: str, post_id: str, collection: str) -> Response:
+    with services.store.read() as tx:
+        found = posts.find(tx, site, post_id)
+        if found is None or not found.state.is_public:
+            return _unseen(services, found)
+        return _collection(tx, services, found, collection)
+
+
+def authorization(services: Services, site: str, stamp: str) -> Response:
+    """Show our word that a quote (FEP-044f) or a listing (FEP-7aa9) is welcome."""
+    with services.store.read() as tx:
+        found = interactions.stamped(tx, site, stamp)
+    if found is None:
+        return error(404, "There is no such authorization here.")
+    theirs, post_id = found
+    if post_id is None:
+        return document(activities.feature_authorization(services.ids, site, stamp, collection=theirs))
+    quoted = services.ids.post(site, post_id)
+    return document(activities.quote_authorization(services.ids, site, stamp, quote=theirs, quoted=quoted))
+
+
+def activity(services: Services, site: str, activity_id: str) -> Response:
+    with services.store.read() as tx:
+        body = outgoing.activity_body(tx, services.ids.activity(site, activity_id))
+        said = orjson.loads(body) if body else {}
+        # An Accept names a follower, and is between them and us.
+        if PUBLIC not in (*said.get("to", ()), *said.get("cc", ())):
+            return error(404, "There is no such activity here.")
+        where = post_of(services, get_id(said["object"]))
+        if where is None or said["type"] == "Delete":
+            return document(said)
+        found = posts.find(tx, *where)
+        if found is None or not found.state.is_public:
+            return _unseen(services, found)
+        return document(_as_it_is_now(services, said, found, activity_id))
+
+
+def instance(services: Services) -> Response:
+    """Answer everyone, unsigned: a server that wants signed GETs fetches our key while we fetch its."""
+    if is_browser():
+        return redirect(f"{services.config.base_url}/")
+    rsa_pem, multibase = services.keys.public(INSTANCE)
+    return document(documents.instance_actor(services.ids, rsa_pem, ed25519_multibase=multibase))
+
+
+def instance_collection(services: Services, collection: str) -> Response:
+    if collection not in ("outbox", "followers", "following"):
+        return error(404, "There is no such collection here.")
+    return document(documents.ordered_collection(f"{services.ids.instance}/{collection}", 0))
 
 
 def _unseen(services: Services, found: Post | None) -> Response:

@@ -1,5 +1,8 @@
 """Pages for people: who is here, what was published, what happens to your data (Threads asks for both)."""
 
+from collections.abc import Callable
+from functools import partial
+
 from flask import Blueprint, Response, make_response, render_template
 from markupsafe import Markup
 
@@ -18,68 +21,77 @@ SEARCHED = 500  # newest posts looked through for a hashtag
 def blueprint(services: Services) -> Blueprint:
     """Build the routes."""
     routes = Blueprint("pages", __name__)
-    config, store, ids = services.config, services.store, services.ids
-
-    @routes.get("/")
-    def front() -> Response:
-        with store.read() as tx:
-            closed = identity.closed_sites(tx)
-        shown = {key: site for key, site in config.sites.items() if key not in closed}
-        sites = [(key, site, site_icon(services, key)) for key, site in shown.items()]
-        return _page("front.html", sites=sites, ids=ids, privacy=ids.privacy)
-
-    @routes.get("/@<user>")
-    def profile(user: str) -> Response:
-        for key, site in config.sites.items():
-            if site.user == user.lower():
-                page = site.website if _has_website(services, site) else ids.feed_page(key)
-                return redirect(ids.actor(key) if is_server() else page)
-        return error(404, f"Nobody here is called {user[:40]!r}.")
-
-    @routes.get("/ap/<site>/feed")
-    def feed(site: str) -> Response:
-        if site not in config.sites:
-            return error(404, f"There is no site {site[:40]!r} here.")
-        with store.read() as tx:
-            shown = posts.newest(tx, site, limit=SHOWN)
-            number = followers.count(tx, site)
-        return _feed(services, site, shown, followers=number)
-
-    @routes.get("/ap/<site>/tagged/<tag>")
-    def tagged(site: str, tag: str) -> Response:
-        if site not in config.sites:
-            return error(404, f"There is no site {site[:40]!r} here.")
-        with store.read() as tx:
-            newest = posts.newest(tx, site, limit=SEARCHED)
-        wanted = f"#{tag}".casefold()
-        shown = [post for post in newest if wanted in _tags(post)][:SHOWN]
-        return _feed(services, site, shown, tag=tag)
-
-    @routes.get("/r/<post_id>")
-    def page(post_id: str) -> Response:
-        """Send people to the post on the owner's site; where there is none, show it."""
-        with store.read() as tx:
-            found = posts.anywhere(tx, post_id)
-            entry = posts.entry_of(tx, found) if found else None
-        if found is None or not _may_be_known(found):
-            return error(404, "There is no such post here.")
-        if is_server():  # someone pasted this address into a search: the post is what they want
-            return redirect(ids.post(found.site, found.id))
-        if found.state.is_tombstone:
-            return error(410, "This post was deleted.")
-        if found.site not in config.sites:
-            return error(404, "There is no such post here.")
-        if found.page_url:
-            return redirect(found.page_url)
-        # The note may only introduce the text; this page is the only place to read on.
-        whole = _whole_text(entry) if entry else ""
-        return _feed(services, found.site, [found], alternate=ids.post(found.site, found.id), whole=whole)
-
-    @routes.get("/ap/about/privacy")
-    def privacy() -> Response:
-        return _page("privacy.html", sites=list(config.sites.values()), contact=config.contact)
-
+    views: dict[str, Callable[..., Response]] = {
+        "/": front,
+        "/@<user>": profile,
+        "/ap/<site>/feed": feed,
+        "/ap/<site>/tagged/<tag>": tagged,
+        "/r/<post_id>": page,
+        "/ap/about/privacy": privacy,
+    }
+    for rule, view in views.items():
+        routes.add_url_rule(rule, view.__name__, partial(view, services))
     return routes
+
+
+def front(services: Services) -> Response:
+    with services.store.read() as tx:
+        closed = identity.closed_sites(tx)
+    shown = {key: site for key, site in services.config.sites.items() if key not in closed}
+    sites = [(key, site, site_icon(services, key)) for key, site in shown.items()]
+    return _page("front.html", sites=sites, ids=services.ids, privacy=services.ids.privacy)
+
+
+def profile(services: Services, user: str) -> Response:
+    for key, site in services.config.sites.items():
+        if site.user == user.lower():
+            page = site.website if _has_website(services, site) else services.ids.feed_page(key)
+            return redirect(services.ids.actor(key) if is_server() else page)
+    return error(404, f"Nobody here is called {user[:40]!r}.")
+
+
+def feed(services: Services, site: str) -> Response:
+    if site not in services.config.sites:
+        return error(404, f"There is no site {site[:40]!r} here.")
+    with services.store.read() as tx:
+        shown = posts.newest(tx, site, limit=SHOWN)
+        number = followers.count(tx, site)
+    return _feed(services, site, shown, followers=number)
+
+
+def tagged(services: Services, site: str, tag: str) -> Response:
+    if site not in services.config.sites:
+        return error(404, f"There is no site {site[:40]!r} here.")
+    with services.store.read() as tx:
+        newest = posts.newest(tx, site, limit=SEARCHED)
+    wanted = f"#{tag}".casefold()
+    shown = [post for post in newest if wanted in _tags(post)][:SHOWN]
+    return _feed(services, site, shown, tag=tag)
+
+
+def page(services: Services, post_id: str) -> Response:
+    """Send people to the post on the owner's site; where there is none, show it."""
+    with services.store.read() as tx:
+        found = posts.anywhere(tx, post_id)
+        entry = posts.entry_of(tx, found) if found else None
+    if found is None or not _may_be_known(found):
+        return error(404, "There is no such post here.")
+    if is_server():  # someone pasted this address into a search: the post is what they want
+        return redirect(services.ids.post(found.site, found.id))
+    if found.state.is_tombstone:
+        return error(410, "This post was deleted.")
+    if found.site not in services.config.sites:
+        return error(404, "There is no such post here.")
+    if found.page_url:
+        return redirect(found.page_url)
+    # The note may only introduce the text; this page is the only place to read on.
+    whole = _whole_text(entry) if entry else ""
+    alternate = services.ids.post(found.site, found.id)
+    return _feed(services, found.site, [found], alternate=alternate, whole=whole)
+
+
+def privacy(services: Services) -> Response:
+    return _page("privacy.html", sites=list(services.config.sites.values()), contact=services.config.contact)
 
 
 def _may_be_known(post: Post) -> bool:
