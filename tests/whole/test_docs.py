@@ -1,5 +1,6 @@
 """Keeps the documents true: links lead somewhere, commands and keys exist, the design names every module."""
 
+import pkgutil
 import re
 import shlex
 import tomllib
@@ -25,6 +26,9 @@ UNREADABLE = re.compile(
     r"\b(?:SECURITY|PROTOCOL|DESIGN|LESSONS|STRICTNESS)(?:\.md)?[ ,]*(?:§|[A-Z]?\d)"
     r"|\(R\d+\)|(?<!\d )§ ?[A-Z\d]"
 )
+
+# What a name with a dot is, where it is none of the program.
+FILES = (".toml", ".json", ".md", ".yml", ".py")
 
 # Between any number of backticks and as many again, within one paragraph.
 INLINE = re.compile(r"(?<!`)(`+)(?!`)((?:(?!\n\s*\n).)+?)(?<!`)\1(?!`)", re.DOTALL)
@@ -278,6 +282,49 @@ def test_the_design_names_every_module_and_no_other():
     named, there = modules_in_the_picture(), modules_there_are()
     assert named - there == set(), "docs/design.md names modules that are gone"
     assert there - named == set(), "docs/design.md does not name these modules: put them into its picture"
+
+
+def walks() -> dict[str, str]:
+    """Return the sections of the design that follow something through the program, by their headings."""
+    design = (ROOT / "docs/design.md").read_text(encoding="utf-8")
+    return dict(re.findall(r"^## (The way of [^\n]+)\n(.*?)(?=^## |\Z)", design, re.DOTALL | re.MULTILINE))
+
+
+def named_in(walk: str) -> list[str]:
+    """Return what a walk names of the program: `package.module.function`, and no file."""
+    names = (found[2] for found in INLINE.finditer(walk))
+    return [name for name in names if re.fullmatch(r"[a-z_]+(\.\w+)+", name) and not name.endswith(FILES)]
+
+
+def is_in_the_program(name: str) -> bool:
+    """Say whether a dotted name leads from the package to something that is there."""
+    try:
+        pkgutil.resolve_name(f"bridge.{name}")
+    except (ImportError, AttributeError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("heading", walks())
+def test_each_step_of_a_walk_names_what_is_there(heading):
+    named = named_in(walks()[heading])
+    assert [name for name in named if not is_in_the_program(name)] == []
+    assert len(named) >= 5, f"“{heading}” names hardly anything to look at"
+
+
+def test_the_design_has_four_walks():
+    assert len(walks()) == 4
+
+
+def test_a_step_that_leads_nowhere_is_noticed():
+    assert named_in("`deliver.retry.decide` of `config.toml`, `web/door`, `nothing`") == [
+        "deliver.retry.decide"
+    ]
+    assert is_in_the_program("deliver.retry.decide")
+    assert is_in_the_program("web.door.Door.refusal")
+    assert not is_in_the_program("deliver.retry.decided")
+    assert not is_in_the_program("deliver.tried.decide")
+    assert not is_in_the_program("web.door.Door.refuse")
 
 
 def test_decisions_are_numbered_without_gaps_and_say_why():
