@@ -63,7 +63,7 @@ class Settings:
         """Open what a bridge that ran here has made; where none did, an empty one that lives in `scratch`."""
         from dataclasses import replace
 
-        from bridge.config.values import sqlite_in
+        from bridge.config.places import sqlite_in
         from bridge.errors import StoreMissing
         from bridge.services import open_services
 

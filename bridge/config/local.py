@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from bridge.config.models import Config, ServerConfig
-from bridge.config.values import sqlite_in
+from bridge.config.places import sqlite_in
 
 
 def local(config: Config, port: int, data: Path) -> Config:

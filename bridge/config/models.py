@@ -11,13 +11,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal
 
+from bridge.config.places import Database, DataFolder, Picture, SourceFolder, sqlite_in
 from bridge.config.values import (
     BaseUrl,
     Between,
     Check,
     Contact,
-    Database,
-    DataFolder,
     Duration,
     Handle,
     Hashtag,
@@ -26,15 +25,12 @@ from bridge.config.values import (
     Length,
     Network,
     PageTemplate,
-    Picture,
     PostTemplate,
     SiteKey,
-    SourceFolder,
     WebUrl,
     read_language,
     read_listening_address,
     read_timezone,
-    sqlite_in,
 )
 
 Layout = Literal["same-host", "split"]

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from bridge.activitypub.binding import binding_error
 from bridge.activitypub.keys import load_public_key
-from bridge.activitypub.parse import Activity, binding_error, parse_activity, parse_keys
+from bridge.activitypub.parse import Activity, parse_activity, parse_keys
 from bridge.activitypub.signatures import SignedRequest, check, parse, verify
 from bridge.demo.follower import Follower, Tell
 from bridge.demo.me import Me

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
 
+from bridge.activitypub.binding import binding_error
 from bridge.activitypub.keys import load_public_key
-from bridge.activitypub.parse import Activity, binding_error, parse_activity
+from bridge.activitypub.parse import Activity, parse_activity
 from bridge.activitypub.signatures import SignedRequest, parse, signed_at, verify
 from bridge.errors import BadActivity, BadKey, BadUrl, SignatureError, StoreUnavailable
 from bridge.model import RemoteActor, RemoteKey

@@ -14,8 +14,9 @@ from typing import Any
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import MethodNotAllowed
 
+from bridge.activitypub.binding import binding_error
 from bridge.activitypub.keys import load_public_key
-from bridge.activitypub.parse import Activity, binding_error, parse_activity
+from bridge.activitypub.parse import Activity, parse_activity
 from bridge.activitypub.signatures import Claim, SignedRequest, check, parse, signed_at, verify
 from bridge.addresses import check_url, host_of, same_origin
 from bridge.errors import BadKey, BadUrl, SignatureError

@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.activitypub import documents
+from bridge.activitypub.binding import binding_error
 from bridge.activitypub.documents import ActorProfile, NoteParts
 from bridge.activitypub.ids import Ids
-from bridge.activitypub.parse import binding_error, parse_activity, parse_actor, parse_keys, parse_reply
+from bridge.activitypub.parse import parse_activity, parse_actor, parse_keys, parse_reply
 from bridge.model import PUBLIC, Enclosure, Image
 
 # Machines that test are often busy with something else too.

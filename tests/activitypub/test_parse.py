@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from places import DATA, SHARED
 
+from bridge.activitypub.binding import binding_error
 from bridge.activitypub.parse import (
     Activity,
-    binding_error,
     is_activitypub,
     is_vote,
     listed_key_ids,

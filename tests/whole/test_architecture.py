@@ -103,6 +103,7 @@ INSIDERS = {
     ("bridge/store/entries.py", "fromisoformat"),  # reads what it wrote itself
     ("bridge/progress.py", "fromisoformat"),  # so does this
     *(("bridge/config/values.py", name) for name in ("urlsplit", "ip_address")),  # its errors are ValueErrors
+    ("bridge/config/places.py", "urlsplit"),  # so are these
 }
 
 # What is pure touches nothing but its arguments.

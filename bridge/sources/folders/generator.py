@@ -4,7 +4,6 @@ Which one that is, its configuration says, in the folder or above it. Nothing in
 files only literals are read, of YAML only texts.
 """
 
-import ast
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +14,7 @@ from typing import Any, Literal
 
 from bridge.sources.folders import fenceless, frontmatter
 from bridge.sources.folders.leftout import LeftOut
+from bridge.sources.folders.literals import Made, literals
 
 DialectName = Literal["auto", "commonmark", "python-markdown"]
 Generator = Literal["", "pelican", "mkdocs", "nikola"]
@@ -184,7 +184,7 @@ def _read_once(kind: str, path: str, mtime_ns: int, size: int) -> _Told | None:
     text = _text(path) if size <= MAX_CONFIG else _named_in(path)
     if kind == "mkdocs":
         return _mkdocs(text)
-    names = _literals(text)
+    names = literals(text, _PRIVATE_SETTINGS)
     if kind == "pelican":
         return _pelican(names)
     return _nikola(names) if len(_NIKOLAS & names.keys()) >= _FEWEST_NIKOLAS else None
@@ -223,7 +223,7 @@ def _pelican(names: Mapping[str, Any]) -> _Told:
         category=_string(names.get("DEFAULT_CATEGORY")) or PELICAN.category,
         defaults=_pairs(defaults) if isinstance(defaults, dict) else (),
         left_out=_left_out_by_pelican(names),
-        has_made_defaults=isinstance(defaults, _Made),
+        has_made_defaults=isinstance(defaults, Made),
     )
     return _Told(told, _string(names.get("PATH")))
 
@@ -320,80 +320,6 @@ def _pairs(table: Mapping[Any, Any]) -> tuple[tuple[str, str], ...]:
         (name, value) for name, value in table.items() if isinstance(name, str) and isinstance(value, str)
     )
     return tuple(sorted((name.lower().replace("-", "_"), value) for name, value in texts))
-
-
-def _literals(source: str) -> dict[str, Any]:
-    """Return what a Python file assigns to its global names, `None` for what is no literal."""
-    try:
-        body = ast.parse(source).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return {name: None for name in _PRIVATE_SETTINGS if name in source}
-    found: dict[str, Any] = {}
-    for node in body:
-        _assign(node, found)
-    return found
-
-
-def _assign(node: ast.stmt, found: dict[str, Any]) -> None:
-    """Note what one statement assigns; what does more than that makes what it names unreadable."""
-    if isinstance(node, ast.Assign) and all(isinstance(target, ast.Name) for target in node.targets):
-        for target in node.targets:
-            assert isinstance(target, ast.Name)
-            found[target.id] = _literal(node.value, found)
-    elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-        if node.value is not None:
-            found[node.target.id] = _literal(node.value, found)
-    elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-        found[node.target.id] = _literal(ast.BinOp(ast.Name(node.target.id), node.op, node.value), found)
-    elif isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Import):
-        return
-    else:  # a condition, a loop, `update()`, an item
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.Name) and inner.id in _PRIVATE_SETTINGS:
-                found[inner.id] = None
-
-
-def _literal(node: ast.expr, names: Mapping[str, Any]) -> object:
-    """Return the value of a literal, of `dict(…)`, `list(…)` and sums of such; `None` for all else."""
-    if isinstance(node, ast.Name):
-        return names.get(node.id)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.BitOr):
-        return _joined(_literal(node.left, names), _literal(node.right, names))
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        return _called(node.func.id, node, names)
-    try:
-        return ast.literal_eval(node)
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-        return None
-
-
-class _Made(dict[str, Any]):
-    """A table that is no plain literal: what is public was read before such were."""
-
-
-def _joined(left: object, right: object) -> object:
-    if isinstance(left, dict) and isinstance(right, dict):
-        return _Made({**left, **right})
-    if isinstance(left, str) and isinstance(right, str):
-        return left + right
-    if isinstance(left, list | tuple | set) and isinstance(right, list | tuple | set):
-        return [*left, *right]
-    return None
-
-
-def _called(name: str, node: ast.Call, names: Mapping[str, Any]) -> object:
-    given = [_literal(one, names) for one in node.args]
-    if name == "dict" and all(keyword.arg for keyword in node.keywords) and len(given) < 2:
-        values = {str(keyword.arg): _literal(keyword.value, names) for keyword in node.keywords}
-        first = given[0] if given else {}
-        try:
-            return _Made({**dict(first), **values}) if isinstance(first, dict | list | tuple) else None
-        except (TypeError, ValueError):
-            return None
-    if name in ("list", "tuple", "set", "frozenset") and not node.keywords and len(given) < 2:
-        first = given[0] if given else []
-        return list(first) if isinstance(first, list | tuple | set) else None
-    return None
 
 
 _READERS = {"pelicanconf.py": "pelican", "mkdocs.yml": "mkdocs", "mkdocs.yaml": "mkdocs", "conf.py": "nikola"}
