@@ -16,13 +16,15 @@ from pathlib import Path
 
 from benchmarks.processes import ROOT
 from benchmarks.tables import Table
-from bridge.changes import judge as changes
-from bridge.changes.keys import weak_keys
+from bridge.changes.keys import text_hash, weak_keys
 from bridge.config import load_config
 from bridge.errors import ShrunkenFeed, SourceError
 from bridge.model import PostState
-from bridge.poll.harvest import commit_prepared, judge, render
-from bridge.publish.posts import publish_now, send_edit
+from bridge.poll.harvest import plan
+from bridge.publish.commit_harvest import commit_harvest
+from bridge.publish.drafts import render
+from bridge.publish.edits import send_edit
+from bridge.publish.posts import publish_now
 from bridge.services import Services, open_services
 from bridge.sources.feeds.feed import parse_feed
 from bridge.store import edits, entries, holds, posts, sources
@@ -149,7 +151,7 @@ def _poll(services: Services, version: Path) -> Read:
         (source,) = sources.all_sources(tx)
     try:
         harvest = parse_feed(version.read_bytes(), url=source.location, now=now)
-        prepared = render(services, source, judge(services, source, harvest, now=now), now=now)
+        drafted = render(services, source, plan(services, source, harvest, now=now), now=now)
     except ShrunkenFeed:
         with services.store.write() as tx:
             sources.settle(tx, source.id, replace(_settled(source, now), shrunk_at=now), now=now)
@@ -157,7 +159,7 @@ def _poll(services: Services, version: Path) -> Read:
     except SourceError:
         return Read.REFUSED
     with services.store.write() as tx:
-        commit_prepared(tx, services, source, prepared, now=now)
+        commit_harvest(tx, services, source, drafted, now=now)
         good = replace(_settled(source, now), size=harvest.size, answered=True)
         sources.settle(tx, source.id, good, now=now)
     return Read.TAKEN
@@ -195,7 +197,7 @@ def _count(services: Services, found: Replay) -> None:
     found.deletes = states[PostState.DELETED]
     found.missing = sum(post.missing_since is not None for post in all_posts)
     shown = [entries.from_stored(entry) for state, entry in stored if state.is_public]
-    texts = [changes.text_hash(replace(entry, images=())) for entry in shown if entry.title]
+    texts = [text_hash(replace(entry, images=())) for entry in shown if entry.title]
     words = [key for entry in shown for key in weak_keys(entry) if key.startswith("words:")]
     found.duplicates = max(_repeats(texts), _repeats(words))
 

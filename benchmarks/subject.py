@@ -11,10 +11,11 @@ from sqlalchemy import func, insert, select
 
 from benchmarks.processes import Process, module
 from benchmarks.sink import DOMAIN, Sink
-from bridge.changes.judge import Created
+from bridge.changes.change import Created
 from bridge.cli.settings import Settings
 from bridge.model import Entry, PostState
 from bridge.publish import posts as publish
+from bridge.publish.drafts import draft_created
 from bridge.services import Services
 from bridge.store import schema, sources
 
@@ -91,7 +92,7 @@ class Subject:
         now = self.services.now()
         with self.services.store.write() as tx:
             for _ in range(posts):
-                draft = publish.draft_created(self.services, SITE, self._next_post())
+                draft = draft_created(self.services, SITE, self._next_post())
                 publish.commit(tx, self.services, draft, self.source_id, now=now)
         return time.monotonic()
 

@@ -7,12 +7,12 @@ from datetime import datetime
 
 import click
 
-from bridge.changes.judge import MOST_NEW
+from bridge.changes.brake import MOST_NEW
 from bridge.cli.output import ago, print_json, print_table, say
 from bridge.cli.settings import Settings
 from bridge.errors import StoreError
+from bridge.publish.drafts import describe
 from bridge.publish.holds import IGNORE, PUBLISH, SEEN, SPACING, decide, timetable
-from bridge.publish.posts import describe
 from bridge.services import Services
 from bridge.store import followers, posts
 from bridge.store import holds as stored

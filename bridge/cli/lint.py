@@ -20,7 +20,7 @@ from bridge.lint import Finding, Look, Severity, examine
 from bridge.look.own_files import folder_in
 from bridge.model import Answered, Harvest, Unreachable
 from bridge.net.client import Client
-from bridge.poll.poller import FEED_ACCEPT, FEED_LIMIT, FEED_SECONDS
+from bridge.poll.asking import FEED_ACCEPT, FEED_LIMIT, FEED_SECONDS
 from bridge.services import utc_now
 from bridge.sources.feeds.feed import parse_feed
 from bridge.sources.feeds.raw import look_at

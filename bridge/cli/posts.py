@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from bridge.changes.judge import canonical_link
+from bridge.changes.keys import canonical_link
 from bridge.cli.once import run_once
 from bridge.cli.output import console, say
 from bridge.cli.settings import Settings
@@ -12,6 +12,7 @@ from bridge.config import FolderSource
 from bridge.errors import StoreError
 from bridge.model import Post, PostState
 from bridge.publish import posts as publishing
+from bridge.publish.drafts import describe
 from bridge.publish.late_pictures import SecondLooker
 from bridge.services import Services
 from bridge.store import posts
@@ -39,7 +40,7 @@ def publish(settings: Settings, what: str) -> None:
     with services.store.write() as tx:
         post = posts.find(tx, post.site, post.id) or post
         sent = publishing.publish_now(tx, services, post, now=services.now())
-    say(f"On its way to {sent} inboxes: {publishing.describe(post)}")
+    say(f"On its way to {sent} inboxes: {describe(post)}")
 
 
 @click.command()
@@ -73,7 +74,7 @@ def resend(settings: Settings, what: str) -> None:
         raise StoreError(f"{what} is {post.state}, so it was not sent yet: `fedibridge publish` sends it.")
     with services.store.write() as tx:
         sent = publishing.resend(tx, services, post, now=services.now())
-    say(f"On its way again to {sent} inboxes: {publishing.describe(post)}")
+    say(f"On its way again to {sent} inboxes: {describe(post)}")
 
 
 def find_post(services: Services, what: str, *, exactly: bool = False) -> Post:

@@ -25,7 +25,7 @@ from bridge.look.own_files import folder_of
 from bridge.markup.html import one_line
 from bridge.model import Entry, Harvest, Unreachable
 from bridge.net.client import Client
-from bridge.poll.poller import FEED_ACCEPT, FEED_LIMIT, FEED_SECONDS
+from bridge.poll.asking import FEED_ACCEPT, FEED_LIMIT, FEED_SECONDS
 from bridge.preview.page import render_page
 from bridge.preview.timelines import Attached, Level, Preview
 from bridge.preview.timelines import preview as look_at

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bridge.addresses import join, same_site
-from bridge.changes.judge import CHECK_PAUSE, GONE_SPAN, MOST_GONE, PageCheck, Reason, is_deleted
+from bridge.changes.brake import MOST_GONE
+from bridge.changes.change import Reason
+from bridge.changes.missing import CHECK_PAUSE, GONE_SPAN, PageCheck, is_deleted
 from bridge.model import Answered, Outcome
 from bridge.net.client import Client
 from bridge.publish.posts import delete_post

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from bridge import lint
 from bridge.activitypub.websub import Advert, find_hub
@@ -45,6 +46,12 @@ def read_answer(services: Services, source: Source, answer: Answered) -> Reading
         has_hub=advert is not None,
     )
     return Reading(harvest, advert, _examine(source, look))
+
+
+def read_push(source: Source, body: bytes, content_type: str | None, *, now: datetime) -> Harvest:
+    """Read what a hub pushed, from which nothing missing is concluded; raises `NotAFeed`."""
+    url = source.moved_to or source.location
+    return replace(parse_feed(body, url=url, content_type=content_type, now=now), partial=True)
 
 
 def read_files(services: Services, source: Source, harvest: Harvest) -> Reading:

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from bridge.errors import StoreUnavailable
 from bridge.model import Post, PostState
-from bridge.publish.posts import publish_now, send_edit
+from bridge.publish.edits import send_edit
+from bridge.publish.posts import publish_now
 from bridge.services import Services
 from bridge.store import aside, edits, posts
 

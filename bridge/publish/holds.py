@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from bridge.changes.judge import MOST_NEW, Edited, all_keys
+from bridge.changes.brake import MOST_NEW
+from bridge.changes.change import Edited
+from bridge.changes.keys import all_keys
 from bridge.look.shown import recall_views
 from bridge.model import PostState
-from bridge.publish.posts import commit, delete_post, draft_edited, publish_now, show
+from bridge.publish.drafts import draft_edited
+from bridge.publish.posts import commit, delete_post, publish_now, show
 from bridge.services import Services
 from bridge.store import Tx, entries, holds, posts
 from bridge.store.holds import Hold

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bridge.changes.judge import Edited
+from bridge.changes.change import Edited
 from bridge.compose import People, mentioned
 from bridge.look.shown import shows_others
 from bridge.look.viewer import Viewer
@@ -18,7 +18,8 @@ from bridge.model import Post, PostState
 from bridge.net.client import Client
 from bridge.people.fetch import Fetcher
 from bridge.people.mentions import find_people
-from bridge.publish.posts import Draft, as_news, draft_edited, plan_update
+from bridge.publish.drafts import Draft, as_news, draft_edited
+from bridge.publish.edits import plan_update
 from bridge.pump.engine import Stop, pump
 from bridge.services import Services
 from bridge.store import Tx, aside, edits, identity, looks, posts

@@ -3,20 +3,23 @@
 import hashlib
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from bridge.activitypub import documents
+from bridge.activitypub import activities, documents
 from bridge.activitypub.content import link_html
 from bridge.activitypub.documents import ActorProfile
+from bridge.activitypub.ids import mint_activity_id
 from bridge.addresses import take_apart
 from bridge.config import SiteConfig
 from bridge.model import Image
+from bridge.publish.news import activity
 from bridge.services import Services
-from bridge.store import Tx, identity
+from bridge.store import Tx, identity, outgoing
 
 PICTURE_TYPES = {
     ".png": "image/png",
@@ -33,6 +36,25 @@ def actor_document(tx: Tx, services: Services, site: str) -> dict[str, Any]:
     """Describe a site's actor as the fediverse should see it now."""
     _, created_at, updated_at = identity.profile(tx, site)
     return _document(services, site, published_at=created_at, updated_at=updated_at)
+
+
+def announce_profile(tx: Tx, services: Services, site: str, *, now: datetime) -> bool:
+    """Tell followers when the actor changed since they were last told; say whether it had."""
+    told, _, _ = identity.profile(tx, site)
+    current = profile_hash(services, site)
+    if told == current:
+        return False
+    identity.set_profile(tx, site, current, now=now)
+    if told is None:
+        return False
+    actor_uri = services.ids.actor(site)
+    activity_id = mint_activity_id(site, "Update", actor_uri, documents.timestamp(now))
+    actor = actor_document(tx, services, site)
+    document = activities.update_actor(services.ids, site, actor, activity_id=activity_id, at=now)
+    new = activity(site, document, actor_uri, None)
+    outgoing.supersede(tx, actor_uri, ["Update"], "superseded by a later profile", now=now)
+    outgoing.fan_out(tx, outgoing.add_activity(tx, new, now=now), new, now=now)
+    return True
 
 
 def profile_hash(services: Services, site: str) -> str:

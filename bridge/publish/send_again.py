@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from bridge.publish.posts import create_of
+from bridge.publish.news import create_of
 from bridge.receive.incoming import post_of
 from bridge.services import Services
 from bridge.store import Tx, outgoing, posts

@@ -25,13 +25,15 @@ from bridge.identity.establish import count_on
 from bridge.net.client import Client
 from bridge.net.our_clock import OtherClocks
 from bridge.people.fetch import Fetcher
+from bridge.poll.folder_watch import FolderWatch
 from bridge.poll.hubs import Subscriber
 from bridge.poll.missing_pages import PageAsker
 from bridge.poll.poller import Poller
 from bridge.progress import Progress, Standing, to_detail
+from bridge.publish.due import publish_due
 from bridge.publish.late_pictures import SecondLooker
 from bridge.publish.pins import Pinner
-from bridge.publish.posts import announce_profile
+from bridge.publish.profile import announce_profile
 from bridge.pump.engine import REPORT
 from bridge.pump.open_files import make_room, most_requests
 from bridge.receive import admission
@@ -92,6 +94,7 @@ class Worker:
         self._resume_at = 0.0  # no job begins before: the database is away
         fetcher = Fetcher(services, client)
         self._poller = Poller(services, client, at_home=at_home)
+        self._folders = FolderWatch(services)
         self._subscriber = Subscriber(services, client, self._poller)
         self._asker = PageAsker(services, client)
         self._looker = SecondLooker(services, client, fetcher)
@@ -118,7 +121,12 @@ class Worker:
             ("take what hubs push", lambda: self._subscriber.take_pushes(stop), TICK, _minutes(15)),
             ("ask hubs", lambda: self._subscriber.run(stop), TICK * 4, _minutes(5)),
             ("watch folders", self._watch, self._services.config.polling.folder_interval, _minutes(10)),
-            ("publish what is due", self._in_thread(self._poller.publish_due), TICK * 2, _minutes(5)),
+            (
+                "publish what is due",
+                self._in_thread(self._publish_due),
+                TICK * 2,
+                _minutes(5),
+            ),
             ("tell about pins", self._in_thread(self._pinner.run), TICK * 20, _minutes(5)),
             ("ask missing pages", lambda: self._asker.run(stop), TICK * 20, _minutes(5)),
             ("look at pictures again", lambda: self._looker.run(stop), TICK * 20, _minutes(10)),
@@ -207,12 +215,15 @@ class Worker:
         except Exception:
             log.exception("Whether the profile of %s changed cannot be told", site)
 
+    def _publish_due(self) -> int:
+        return publish_due(self._services)
+
     async def _watch(self) -> None:
         """Look at the folders; if files changed, once more when they have had time to be written whole."""
-        await asyncio.to_thread(self._poller.watch)
-        if self._poller.is_restless:
+        await asyncio.to_thread(self._folders.watch)
+        if self._folders.is_restless:
             await asyncio.sleep(STANDS_STILL)
-            await asyncio.to_thread(self._poller.watch)
+            await asyncio.to_thread(self._folders.watch)
 
     def beat(self) -> None:
         """Say that we live, and which of our jobs stand still."""

@@ -7,19 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.changes.judge import (
-    FRESH,
-    MOST_UPDATES,
-    Known,
-    Policy,
-    Reason,
-    all_keys,
-    canonical_link,
-    judge,
-    publishing_moment,
-    update_due_at,
-)
-from bridge.changes.keys import content_hash, text_hash
+from bridge.changes.change import Policy, Reason
+from bridge.changes.judge import judge
+from bridge.changes.keys import all_keys, canonical_link, content_hash, text_hash
+from bridge.changes.matching import Known
+from bridge.changes.timing import FRESH, MOST_UPDATES, publishing_moment, update_due_at
 from bridge.model import Controls, Entry, Image, PostState
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

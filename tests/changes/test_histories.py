@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from ledger import Ledger, Site, number_of, to_host, writing
 
-from bridge.changes.judge import MOST_NEW, Policy
+from bridge.changes.brake import MOST_NEW
+from bridge.changes.change import Policy
 from bridge.model import Controls, Entry, Image
 
 Step = Callable[[Site], None]

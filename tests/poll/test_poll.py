@@ -366,23 +366,23 @@ def folder_lab(make_services, clock, folder: Path) -> Iterator[Lab]:
     source = f'[[sites.cafe.sources]]\nname = "posts"\nfolder = "{folder}"\n'
     with Lab(make_services, clock, sources=source) as lab:
         lab.poll()
-        lab.poller.watch()
+        lab.folders.watch()
         yield lab
 
 
 def notice(lab: Lab) -> None:
     """Let the watch see what changed, and the poll read it."""
     lab.wait(seconds=3)
-    assert lab.poller.watch() == 0  # it may be half written: it has to stand still for one look
-    assert lab.poller.is_restless
-    assert lab.poller.watch() == 1
-    assert not lab.poller.is_restless
+    assert lab.folders.watch() == 0  # it may be half written: it has to stand still for one look
+    assert lab.folders.is_restless
+    assert lab.folders.watch() == 1
+    assert not lab.folders.is_restless
     assert lab.poll_due() == 1
 
 
 def test_a_new_file_is_noticed_and_published(folder_lab: Lab, folder: Path) -> None:
     assert [post.state for post in folder_lab.posts()] == [PostState.BASELINE]
-    assert folder_lab.poller.watch() == 0
+    assert folder_lab.folders.watch() == 0
     write(folder, "new", "Fresh buns")
     notice(folder_lab)
     assert folder_lab.newest().state is PostState.PUBLISHED
@@ -394,12 +394,12 @@ def test_a_folder_that_vanishes_is_said_at_once_and_no_more_when_it_is_back(
 ) -> None:
     away = folder.with_name("away")
     folder.rename(away)
-    assert [folder_lab.poller.watch() for _ in range(3)] == [1, 0, 0]
+    assert [folder_lab.folders.watch() for _ in range(3)] == [1, 0, 0]
     folder_lab.poll_due()
     assert "cannot be read" in (folder_lab.source("posts").error or "")
-    assert folder_lab.poller.watch() == 0
+    assert folder_lab.folders.watch() == 0
     away.rename(folder)
-    assert folder_lab.poller.watch() == 1
+    assert folder_lab.folders.watch() == 1
     folder_lab.poll_due()
     assert folder_lab.source("posts").error is None
 
@@ -463,7 +463,7 @@ def has_lists(lab: Lab) -> set[bool]:
 def wait_for_edits(lab: Lab) -> int:
     """Let every edit stand for as long as it has to; return how many deliveries came of it."""
     lab.wait(minutes=20)
-    lab.poller.publish_due()
+    lab.publish_due()
     return lab.deliver()
 
 

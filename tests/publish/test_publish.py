@@ -300,7 +300,7 @@ def test_what_cannot_be_published_is_said_and_nothing_is_half_done(lab: Lab, ali
     lab.blog.post("Fresh buns")
     (polled,) = lab.read_sources()
     unstorable = json.loads('"\\ud800"')  # half a character
-    polled.prepared.drafts[0].post.note["content"] = unstorable
+    polled.plan.drafts[0].post.note["content"] = unstorable
     lab.poller.settle([polled])
     assert lab.posts() == []
     assert lab.deliveries(DeliveryState.PENDING) == []

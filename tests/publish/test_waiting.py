@@ -11,7 +11,7 @@ from loopback import Reply, Request
 
 from bridge.model import PostState
 from bridge.poll.missing_pages import PageAsker
-from bridge.publish.posts import as_news
+from bridge.publish.drafts import as_news
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.changes.judge import Policy, Reason, judge
+from bridge.changes.change import Policy, Reason
+from bridge.changes.judge import judge
 from bridge.changes.matching import Known
 from bridge.model import Entry, Harvest, PostState
 from bridge.sources.feeds.feed import parse_feed

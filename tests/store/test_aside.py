@@ -15,7 +15,8 @@ from sqlalchemy import Column, insert, select, text
 from bridge.cli.inspect import _gather
 from bridge.errors import StoreUnavailable
 from bridge.model import Harvest
-from bridge.poll.harvest import Judged, judge, render
+from bridge.poll.harvest import plan
+from bridge.publish.drafts import render
 from bridge.pump.engine import pump
 from bridge.store import Store, aside, deliveries, outgoing, posts, schema, sources
 from bridge.worker.jobs import Worker
@@ -145,8 +146,8 @@ async def _every_job(worker: Worker) -> None:
         worker._deliverer.drain(stop),
     ):
         await run
-    await asyncio.to_thread(worker._poller.watch)
-    await asyncio.to_thread(worker._poller.publish_due)
+    await asyncio.to_thread(worker._folders.watch)
+    await asyncio.to_thread(worker._publish_due)
 
 
 def _deliver_the_bakerys_news(tx, lab: Lab) -> None:
@@ -300,17 +301,16 @@ def test_an_entry_that_cannot_be_rendered_costs_that_entry_and_is_named(
         Entry(guid=name, link=f"https://cafe.example/{name}", title=name, html="<p>x</p>", published_at=now)
         for name in ("good", "bad")
     ]
-    judged = judge(lab.services, source, Harvest(tuple(entries), partial=True), now=now)
+    found = plan(lab.services, source, Harvest(tuple(entries), partial=True), now=now)
     spoilt = tuple(
         replace(one, entry=replace(one.entry, tags=(None,))) if one.entry.guid == "bad" else one  # type: ignore[arg-type]
-        for one in judged.created
+        for one in found.created
     )
-    prepared = render(lab.services, source, replace(judged, created=spoilt), now=now)
-    assert [draft.change.entry.guid for draft in prepared.drafts] == ["good"]
-    (problem,) = prepared.problems
+    drafted = render(lab.services, source, replace(found, created=spoilt), now=now)
+    assert [draft.change.entry.guid for draft in drafted.drafts] == ["good"]
+    (problem,) = drafted.problems
     assert problem.where == "bad"
     assert "cannot be rendered, and is left out" in problem.what
-    assert isinstance(prepared.judged, Judged)
     assert logging.ERROR in [record.levelno for record in caplog.records]
 
 
@@ -350,9 +350,9 @@ def test_a_post_that_cannot_be_stored_costs_that_post_and_is_named(
 def _spoilt(read, title: str):
     drafts = [
         replace(one, post=replace(one.post, page_url="\ud800")) if one.change.entry.title == title else one
-        for one in read.prepared.drafts
+        for one in read.plan.drafts
     ]
-    return replace(read, prepared=replace(read.prepared, drafts=tuple(drafts)))
+    return replace(read, plan=replace(read.plan, drafts=tuple(drafts)))
 
 
 def test_an_outage_while_a_post_is_stored_is_not_the_posts_failure(cafe: Store) -> None:

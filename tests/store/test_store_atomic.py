@@ -6,7 +6,8 @@ from sqlalchemy import event
 
 from bridge.changes.judge import judge
 from bridge.model import Entry
-from bridge.publish.posts import commit, delete_post, draft_created, draft_edited
+from bridge.publish.drafts import draft_created, draft_edited
+from bridge.publish.posts import commit, delete_post
 from bridge.store import posts, schema
 
 TABLES = [table.name for table in schema.metadata.sorted_tables]
@@ -63,7 +64,7 @@ def publish(services, entry):
 
 
 def _as_known(found):
-    from bridge.changes.judge import Known
+    from bridge.changes.matching import Known
 
     return {key: Known(post.pk, post.state, post.content_hash, post.text_hash) for key, post in found.items()}
 

@@ -19,7 +19,9 @@ from bridge.identity.keyring import Keyring
 from bridge.model import DeliveryState, Follower, Post
 from bridge.net.client import Client
 from bridge.people.fetch import Fetcher
+from bridge.poll.folder_watch import FolderWatch
 from bridge.poll.poller import Polled, Poller
+from bridge.publish.due import publish_due
 from bridge.receive.receiver import Receiver
 from bridge.receive.registrar import Registrar
 from bridge.services import Services
@@ -100,6 +102,7 @@ class Lab:
         fetcher = Fetcher(self.services, self.client)
         self.fetcher = fetcher
         self.poller = Poller(self.services, self.client, jitter=lambda: 0.5)
+        self.folders = FolderWatch(self.services)
         self.deliverer = Deliverer(self.services, self.client, jitter=lambda: 0.5, grace=0.2)
         self.receiver = Receiver(self.services, fetcher)
         self.registrar = Registrar(self.services, fetcher)
@@ -199,7 +202,7 @@ class Lab:
 
     def publish_due(self) -> None:
         """Publish what waited for its time."""
-        self.poller.publish_due()
+        publish_due(self.services)
 
     # ── looking inside ──
 

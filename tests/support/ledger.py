@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
-from bridge.changes.judge import Changes, Known, Policy, judge
+from bridge.changes.change import Changes, Policy
+from bridge.changes.judge import judge
+from bridge.changes.matching import Known
 from bridge.model import Entry, PostState
 
 START = datetime(2026, 11, 1, 9, 0, tzinfo=UTC)

@@ -9,7 +9,8 @@ from web_visitor import AS2, BROWSER, CAFE, SPLIT, Stranger, Visitor, publish
 from bridge.activitypub.documents import OUTBOX_PAGE_SIZE, timestamp
 from bridge.activitypub.ids import mint_activity_id
 from bridge.model import PostState
-from bridge.publish.posts import announce_profile, delete_post
+from bridge.publish.posts import delete_post
+from bridge.publish.profile import announce_profile
 from bridge.receive.effects import queue_answer
 from bridge.store import interactions, outgoing, posts
 from bridge.store.interactions import BOOST, LIKE, REPLY, NewInteraction

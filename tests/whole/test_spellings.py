@@ -29,8 +29,9 @@ from bridge.addresses import (
     same_site,
     take_apart,
 )
-from bridge.changes.judge import all_keys, is_strange, judge
-from bridge.changes.keys import canonical_link, content_hash, strong_keys, text_hash, weak_keys
+from bridge.changes.brake import is_strange
+from bridge.changes.judge import judge
+from bridge.changes.keys import all_keys, canonical_link, content_hash, strong_keys, text_hash, weak_keys
 from bridge.changes.matching import match_entries
 from bridge.cli.richpost import to_text
 from bridge.compose import sameness
