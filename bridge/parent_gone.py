@@ -10,7 +10,7 @@ import threading
 import time
 
 LOOK_EVERY = 0.5  # seconds
-PATIENCE = 10.0  # seconds; whoever stops properly needs less
+GRACE = 10.0  # seconds; whoever stops properly needs less
 PULSE_EVERY = 2.0  # seconds
 
 
@@ -47,5 +47,5 @@ def _wait_for_end(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(LOOK_EVERY)
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(PATIENCE)
+    time.sleep(GRACE)
     os._exit(1)  # it was still starting, and did not hear us; a death at any moment loses nothing

@@ -82,11 +82,11 @@ class Progress:
         """Return the jobs that stand, longest first."""
         with self._lock:
             moment, jobs = self._clock(), list(self._jobs.items())
-        found = (_judged(name, job, moment - job.finished, now) for name, job in jobs)
+        found = (_standing(name, job, moment - job.finished, now) for name, job in jobs)
         return sorted((one for one in found if one), key=lambda one: one.since)
 
 
-def _judged(name: str, job: _Job, seconds: float, now: datetime) -> Standing | None:
+def _standing(name: str, job: _Job, seconds: float, now: datetime) -> Standing | None:
     late = seconds - job.every
     if late <= job.limit * SAID_AFTER:
         return None

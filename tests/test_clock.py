@@ -126,16 +126,16 @@ def test_all_that_is_timed_keeps_its_distance(
     fill(cafe, wall.now())
     before = {name: [moment - wall.now() for moment in rows] for name, rows in due_rows(cafe).items()}
     wall.set(by)
-    assert keeper.look()
+    assert keeper.check()
     after = {name: [moment - wall.now() for moment in rows] for name, rows in due_rows(cafe).items()}
     assert after == before
-    assert not keeper.look()
+    assert not keeper.check()
 
 
 def test_what_is_told_to_others_does_not_move(cafe: Store, keeper: Timekeeper, wall: Wall) -> None:
     fill(cafe, wall.now())
     wall.set(80 * YEAR)
-    keeper.look()
+    keeper.check()
     with cafe.read() as tx:
         (published,) = tx.scalars(select(schema.posts.c.published_at))
     assert published == datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -160,11 +160,11 @@ def test_whatever_the_clock_does_what_is_due_by_the_time_that_passed_is_due(
                 wall.set(chance.choice([by for by in JUMPS if NOT_BEFORE < wall.now() + by < THE_END]))
             wall.pass_(step)
             left -= step
-            keeper.look()
+            keeper.check()
             with cafe.read() as tx:
                 assert not deliveries.is_anything_due(tx, deliveries.FAST, now=steady.now())
         wall.pass_(left + 0.1)
-        keeper.look()
+        keeper.check()
         with cafe.read() as tx:
             assert deliveries.is_anything_due(tx, deliveries.FAST, now=steady.now())
 
@@ -177,7 +177,7 @@ def test_a_lease_does_not_end_because_the_clock_was_set_forward(
         publish(tx, news(), now=wall.now())
         assert len(claim(tx, now=steady.now())) == 1
     wall.set(YEAR)
-    keeper.look()
+    keeper.check()
     with cafe.write() as tx:
         assert claim(tx, now=steady.now()) == []
     wall.pass_(LEASE.total_seconds() + 1)
@@ -192,7 +192,7 @@ def test_nothing_is_forgotten_because_the_clock_was_wrong_for_a_day(
         inbox.see(tx, "https://one.example/a/9", now=steady.now())
     for by in (80 * YEAR, -80 * YEAR):
         wall.set(by)
-        keeper.look()
+        keeper.check()
         wall.pass_(86_400)
         with cafe.write() as tx:
             inbox.purge(tx, now=steady.now())
@@ -207,7 +207,7 @@ def test_where_others_work_too_their_rows_stay_and_only_the_impossible_is_pulled
         identity.beat(tx, "worker elsewhere:7", "", now=wall.now())
     before = due_rows(cafe)["deliveries.due_at"]
     wall.set(-HOUR)
-    assert keeper.look()
+    assert keeper.check()
     assert due_rows(cafe)["deliveries.due_at"] == before
 
 
@@ -270,7 +270,7 @@ def test_a_clock_that_is_reset_while_we_run_is_not_believed(
     fill(cafe, wall.now())
     before, now = due_rows(cafe), steady.now()
     wall.set(datetime(1970, 1, 1, tzinfo=UTC) - wall.now())
-    assert not keeper.look()
+    assert not keeper.check()
     assert (due_rows(cafe), steady.now()) == (before, now)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.config.lines import find_lines, line_of
-from bridge.config.models import Config, settle
+from bridge.config.models import Config, fill_in
 from bridge.config.problems import find_contradictions
 from bridge.config.read import Problem, read_config
 from bridge.errors import ConfigError
@@ -33,7 +33,7 @@ def load_config(path: Path, *, environ: Mapping[str, str]) -> Config:
     if config is None or problems:
         problems.sort(key=lambda problem: line_of(problem.path, lines))
         raise ConfigError("\n".join(_write(problem, path, lines, secrets) for problem in problems)) from None
-    settle(config, file=path.absolute())
+    fill_in(config, file=path.absolute())
     return config
 
 

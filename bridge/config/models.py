@@ -108,7 +108,7 @@ class FeedSource:
     """How long a new post waits before it is sent: `"2h"`."""
 
     def __post_init__(self) -> None:
-        settle(self, name=self.name or self.feed.partition("://")[2].rstrip("/")[:200])
+        fill_in(self, name=self.name or self.feed.partition("://")[2].rstrip("/")[:200])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +146,7 @@ class FolderSource:
     """How long a new post waits before it is sent: `"2h"`."""
 
     def __post_init__(self) -> None:
-        settle(self, name=self.name or self.folder.name or "/")
+        fill_in(self, name=self.name or self.folder.name or "/")
 
 
 Source = FeedSource | FolderSource
@@ -327,12 +327,12 @@ class Config:
         return self.base_url.partition("://")[2]
 
     def __post_init__(self) -> None:
-        settle(self, database=self.database or sqlite_in(self.data))
+        fill_in(self, database=self.database or sqlite_in(self.data))
         for key, site in self.sites.items():
-            settle(site, key=key, layout="same-host" if site.domain == self.host else "split")
+            fill_in(site, key=key, layout="same-host" if site.domain == self.host else "split")
 
 
-def settle(table: object, **values: object) -> None:
+def fill_in(table: object, **values: object) -> None:
     """Say what follows from the rest, while a frozen table is made."""
     for name, value in values.items():
         object.__setattr__(table, name, value)

@@ -198,7 +198,7 @@ class Deliverer:
         for one, decision in decided:
             _report(one.delivery, decision)
             if isinstance(decision, Drop) and decision.gone:
-                _look_for_the_people(tx, one.delivery.inbox, now=now)
+                _have_people_looked_up(tx, one.delivery.inbox, now=now)
 
     def _decide(self, attempt: Attempt, now: datetime) -> Decision:
         delivery, outcome = attempt.delivery, attempt.outcome
@@ -212,7 +212,7 @@ def _may_mean_scheme(outcome: Outcome, host: str) -> bool:
     return outcome.status in (400, 401) or (outcome.status in (403, 404) and host.endswith(_HIDES_REFUSALS))
 
 
-def _look_for_the_people(tx: Tx, inbox: str, *, now: datetime) -> None:
+def _have_people_looked_up(tx: Tx, inbox: str, *, now: datetime) -> None:
     """An inbox that is gone may be a server's mistake: only the actor's own 410 or 404s end a follow."""
     for actor_id in followers.actors_behind(tx, inbox):
         remote.owe(tx, actor_id, "gone", due_at=now)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from bridge.model import Answered, Decision, Delivered, Drop, DropCause, Fault, Outcome, Retry, Unreachable
 
-PATIENCE = tuple(
+PAUSES = tuple(
     timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 360, 720, 720, 720, 720, 720, 720)
 )
 """Pauses after each failed attempt while a server is down or busy: 82 hours in all, before jitter."""
@@ -52,7 +52,7 @@ def decide(outcome: Outcome, *, attempts: int, now: datetime, jitter: float) -> 
     if status in (401, 403) or 300 <= status < 400:
         return _wait(REFUSED, attempts, now, jitter, _refusal(outcome), status, outcome.retry_after)
     if _is_busy(status):
-        return _wait(PATIENCE, attempts, now, jitter, f"{status}: not now", status, outcome.retry_after)
+        return _wait(PAUSES, attempts, now, jitter, f"{status}: not now", status, outcome.retry_after)
     return Drop(f"{status}: {_WHAT_4XX_SAYS.get(status, 'it does not take this')}", status)
 
 
@@ -73,7 +73,7 @@ def _unreachable(outcome: Unreachable, attempts: int, now: datetime, jitter: flo
         return Drop(outcome.why, cause=DropCause.UNUSABLE)
     if outcome.fault is Fault.SHORTAGE:
         return Retry(now + OUR_PAUSE * (1 + 0.2 * jitter), outcome.why, counts=False)
-    decided = _wait(PATIENCE, attempts, now, jitter, outcome.why, None, None)
+    decided = _wait(PAUSES, attempts, now, jitter, outcome.why, None, None)
     host_down = outcome.fault is Fault.HOST
     return replace(decided, host_down=host_down) if isinstance(decided, Retry) else decided
 

@@ -24,7 +24,7 @@ from bridge.demo.web import create_app
 from bridge.demo.wire import Wire
 from bridge.errors import BridgeError
 
-PATIENCE = 15.0  # seconds for the bridge to come up
+START_SECONDS = 15.0  # seconds for the bridge to come up
 HOST = "127.0.0.1"
 
 
@@ -46,7 +46,7 @@ def main() -> None:
 
 def _follow(follower: Follower, handle: str) -> None:
     try:
-        follower.follow(handle, patience=PATIENCE)
+        follower.follow(handle, seconds=START_SECONDS)
     except BridgeError as error:
         _tell("failed", handle=handle, why=str(error))
 

@@ -55,12 +55,12 @@ class Follower:
 
     # ── following ──
 
-    def follow(self, handle: str, *, patience: float) -> None:
+    def follow(self, handle: str, *, seconds: float) -> None:
         """Find an account, follow it, wait for the Accept and fetch what it has pinned.
 
-        Its server has `patience` seconds to come up. Raises `BadDocument` where the way ends.
+        Its server has so many `seconds` to come up. Raises `BadDocument` where the way ends.
         """
-        account = self._find(handle, patience)
+        account = self._find(handle, seconds)
         self._timeline.add_account(account)
         self._tell("found", handle=handle, name=account.name, by=self._me.handle)
         started = time.monotonic()
@@ -80,17 +80,17 @@ class Follower:
         following = self._following.get(actor_id)
         return following is not None and following.answer == "Accept"
 
-    def _find(self, handle: str, patience: float) -> Account:
+    def _find(self, handle: str, seconds: float) -> Account:
         user, _, host = handle.removeprefix("@").partition("@")
         url = f"http://{host}/.well-known/webfinger?resource={quote(f'acct:{user}@{host}')}"
-        answer = self._ask_until_up(url, patience)
+        answer = self._ask_until_up(url, seconds)
         if not isinstance(answer, Answered) or answer.status != 200:
             raise BadDocument(f"WebFinger does not find {handle}: {explain(answer)}.")
         actor_id = _actor_link(answer.body, url)
         return read_account(self._wire.document(actor_id), url=actor_id, handle=handle)
 
-    def _ask_until_up(self, url: str, patience: float) -> Outcome:
-        deadline = time.monotonic() + patience
+    def _ask_until_up(self, url: str, seconds: float) -> Outcome:
+        deadline = time.monotonic() + seconds
         while True:
             answer = self._wire.get(url, accept="application/jrd+json")
             if isinstance(answer, Answered) or time.monotonic() > deadline:

@@ -29,8 +29,8 @@ KEY_REFETCH = timedelta(minutes=10)  # a bad signature makes us look for a new k
 MISSING_KEY, GONE_KEY = timedelta(minutes=10), timedelta(hours=24)
 STRANGERS_KEY = timedelta(minutes=1)  # anyone may name a key before its owner exists
 ACTOR_FRESH = timedelta(days=1)
-PATIENCE = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 360, 720, 720, 720))
-LOOK_PAUSE = timedelta(hours=1)  # between two looks at an actor that the word of strangers makes us take
+PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 360, 720, 720, 720))
+RECHECK_PAUSE = timedelta(hours=1)  # between two looks at an actor that the word of strangers makes us take
 ANSWERED = ("Follow", "QuoteRequest", "FeatureRequest")
 
 
@@ -102,7 +102,7 @@ class Receiver:
         """Handle every arrival that is due; return how many."""
         handled, slots = 0, inbox.SLOTS
         while some := await pump(
-            self._claim, self._judge, self._settle, renew=self._renew, slots=slots, stop=stop
+            self._claim, self._handle, self._settle, renew=self._renew, slots=slots, stop=stop
         ):
             handled += some  # and once more: hosts that were busy may have more
         return handled
@@ -114,11 +114,11 @@ class Receiver:
         self._under_way |= {received.id: received for received in found}
         return found
 
-    def _renew(self, judged: Sequence[Received]) -> None:
+    def _renew(self, held: Sequence[Received]) -> None:
         with self._services.store.write() as tx:
-            inbox.renew(tx, [received.id for received in judged], now=self._services.now())
+            inbox.renew(tx, [received.id for received in held], now=self._services.now())
 
-    async def _judge(self, received: Received) -> Verdict:
+    async def _handle(self, received: Received) -> Verdict:
         try:
             return await self._verdict(received)
         except asyncio.CancelledError:
@@ -160,7 +160,7 @@ class Receiver:
         """Learn who the actor is, where that matters; only what is to be answered cannot do without."""
         if found is not None:
             return Ready(received, activity, signer, found)
-        known, wanted = await asyncio.to_thread(self._look_up, activity, signer)
+        known, wanted = await asyncio.to_thread(self._cached_actor, activity, signer)
         if not wanted:
             return Ready(received, activity, signer, None, known)
         fetched = await self._fetcher.actor(signer)
@@ -172,7 +172,7 @@ class Receiver:
             return Refused(received, f"The actor {signer} cannot be found.")
         return Ready(received, activity, signer, None, known)
 
-    def _look_up(self, activity: Activity, signer: str) -> tuple[RemoteActor | None, bool]:
+    def _cached_actor(self, activity: Activity, signer: str) -> tuple[RemoteActor | None, bool]:
         """Return the actor as cached, and whether they should be fetched."""
         with self._services.store.read() as tx:
             cached = remote.actor(tx, signer)
@@ -282,7 +282,7 @@ class Receiver:
                 level = logging.DEBUG if verdict.is_known else logging.INFO
                 log.log(level, "Refused a %s from %s: %s", received.type, received.host, why)
                 if verdict.may_be_gone:
-                    remote.suspect(tx, received.actor_id, pause=LOOK_PAUSE, now=now)
+                    remote.suspect(tx, received.actor_id, pause=RECHECK_PAUSE, now=now)
                 inbox.refused(tx, received.id, why, now=now)
             case SignerGone(actor_id=actor_id, why=why):
                 if remote.knows(tx, actor_id):
@@ -308,10 +308,10 @@ class Receiver:
         return actor
 
     def _postpone(self, tx: Tx, received: Received, why: str, not_before: datetime, *, now: datetime) -> None:
-        if received.attempts > len(PATIENCE):
+        if received.attempts > len(PAUSES):
             inbox.refused(tx, received.id, f"{why}; given up after {received.attempts} attempts", now=now)
             return
-        due_at = max(not_before, now + PATIENCE[received.attempts - 1])
+        due_at = max(not_before, now + PAUSES[received.attempts - 1])
         inbox.later(tx, received.id, why, due_at=due_at)
 
 

@@ -18,10 +18,10 @@ from bridge.store.remote import Errand
 
 log = logging.getLogger(__name__)
 
-LOOK_SLOTS = 20  # with `inbox.OTHER_SLOTS` no more than `budget.FAILURES_IN_ALL`, which counts them
+ERRAND_SLOTS = 20  # with `inbox.OTHER_SLOTS` no more than `budget.FAILURES_IN_ALL`, which counts them
 MISSES_UNTIL_GONE, MISS_PAUSE = 3, timedelta(hours=24)
 
-Look = tuple[Errand, FoundActor | NotThere | NotNow]
+Answer = tuple[Errand, FoundActor | NotThere | NotNow]
 
 
 class Registrar:
@@ -33,8 +33,8 @@ class Registrar:
 
     async def run(self, stop: Stop) -> int:
         """Handle every errand that is due; return how many."""
-        work = (self._claim, self._look, self._settle)
-        return await pump(*work, renew=self._renew, spoiled=self._set_aside, slots=LOOK_SLOTS, stop=stop)
+        work = (self._claim, self._fetch, self._settle)
+        return await pump(*work, renew=self._renew, spoiled=self._set_aside, slots=ERRAND_SLOTS, stop=stop)
 
     def _claim(self, room: int) -> list[Errand]:
         with self._services.store.write() as tx:
@@ -44,29 +44,29 @@ class Registrar:
         with self._services.store.write() as tx:
             remote.renew_errands(tx, [one.actor.id for one in errands], now=self._services.now())
 
-    async def _look(self, errand: Errand) -> Look:
+    async def _fetch(self, errand: Errand) -> Answer:
         """Fetch the actor at their own id."""
         try:
             return errand, await self._fetcher.actor(errand.actor.id)
         except (asyncio.CancelledError, BridgeError) as error:
             return errand, NotNow(str(error), self._services.now() + timedelta(minutes=1))
 
-    def _settle(self, looks: Sequence[Look]) -> None:
+    def _settle(self, answers: Sequence[Answer]) -> None:
         store, now = self._services.store, self._services.now()
         aside.settle_each(
             store,
-            looks,
+            answers,
             partial(self._settle_one, now=now),
             due=remote.DUE,
-            key=lambda look: look[0].actor.id,
+            key=lambda answer: answer[0].actor.id,
             now=now,
         )
 
     def _set_aside(self, errand: Errand, why: BaseException) -> None:
         aside.failed(self._services.store, remote.DUE, errand.actor.id, why, now=self._services.now())
 
-    def _settle_one(self, tx: Tx, look: Look, *, now: datetime) -> None:
-        errand, found = look
+    def _settle_one(self, tx: Tx, answer: Answer, *, now: datetime) -> None:
+        errand, found = answer
         actor_id = errand.actor.id
         if isinstance(found, NotNow):
             remote.postpone(tx, actor_id, due_at=max(found.retry_at, now + timedelta(hours=1)), missed=False)

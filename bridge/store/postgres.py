@@ -21,7 +21,7 @@ UNACKNOWLEDGED = 15_000  # milliseconds that what we sent may stay unacknowledge
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """How long a process waits for its database, in seconds; PostgreSQL ends the `statement` itself."""
 
     connect: int
@@ -34,8 +34,8 @@ class Patience:
         return self.statement + min(1.0, self.statement / 4)
 
 
-PATIENT = Patience(connect=5, statement=30.0, pool=10.0)
-PROMPT = Patience(connect=2, statement=3.0, pool=2.0)
+PATIENT = Timeouts(connect=5, statement=30.0, pool=10.0)
+PROMPT = Timeouts(connect=2, statement=3.0, pool=2.0)
 """For the web process, which has to answer within five seconds: a sender that hears 503 comes again."""
 
 
@@ -58,23 +58,23 @@ class Connection(psycopg.Connection[Any]):
             raise psycopg.OperationalError(f"no answer from PostgreSQL in {limit:g} s") from None
 
 
-def engine(url: URL, patience: Patience) -> Engine:
+def engine(url: URL, timeouts: Timeouts) -> Engine:
     """Make an engine; the URL's own options win over ours."""
-    ours = {"connect_timeout": patience.connect, "tcp_user_timeout": UNACKNOWLEDGED, **KEPT_ALIVE}
+    ours = {"connect_timeout": timeouts.connect, "tcp_user_timeout": UNACKNOWLEDGED, **KEPT_ALIVE}
     made = create_engine(
         url.set(drivername="postgresql+psycopg"),
         pool_size=5,
         max_overflow=10,
-        pool_timeout=patience.pool,
+        pool_timeout=timeouts.pool,
         pool_pre_ping=True,
         connect_args={name: value for name, value in ours.items() if name not in url.query},
         # SQLAlchemy only keeps the count of rows an INSERT made when it is asked to.
         execution_options={"preserve_rowcount": True},
     )
     event.listen(made, "do_connect", _connect)
-    event.listen(made, "connect", _limit(patience))
+    event.listen(made, "connect", _limit(timeouts))
     event.listen(made, "checkin", _rest)
-    event.listen(made, "checkout", _begin(patience))
+    event.listen(made, "checkout", _begin(timeouts))
     return made
 
 
@@ -90,12 +90,12 @@ def _connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> Conne
     return Connection.connect(*arguments, **options)
 
 
-def _limit(patience: Patience):  # type: ignore[no-untyped-def]  # SQLAlchemy's listeners are untyped
+def _limit(timeouts: Timeouts):  # type: ignore[no-untyped-def]  # SQLAlchemy's listeners are untyped
     def limit(connection: Connection, _record: Any) -> None:
-        connection.seconds = patience.answer
+        connection.seconds = timeouts.answer
         # Not among the options of the connection: PgBouncer refuses those it does not know.
         with connection.cursor() as cursor:
-            cursor.execute(f"SET statement_timeout = {int(patience.statement * 1000)}")
+            cursor.execute(f"SET statement_timeout = {int(timeouts.statement * 1000)}")
         connection.commit()
 
     return limit
@@ -106,8 +106,8 @@ def _rest(connection: Connection | None, _record: Any) -> None:
         connection.seconds = PING_SECONDS  # the next it is asked is whether it is there
 
 
-def _begin(patience: Patience):  # type: ignore[no-untyped-def]
+def _begin(timeouts: Timeouts):  # type: ignore[no-untyped-def]
     def begin(connection: Connection, _record: Any, _proxy: Any) -> None:
-        connection.seconds = patience.answer
+        connection.seconds = timeouts.answer
 
     return begin

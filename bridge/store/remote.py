@@ -124,20 +124,20 @@ def key(tx: Tx, key_id: str) -> CachedKey | None:
 def save_key(tx: Tx, found: RemoteKey, *, now: datetime, fresh_for: timedelta) -> None:
     """Cache a key; it is not fetched again within `fresh_for` because of a bad signature."""
     said = {"actor_id": found.actor_id, "pem": found.pem, "error": None, "final": True}
-    upsert(tx, schema.remote_keys, {"id": found.id}, said | _looked_at(now, fresh_for))
+    upsert(tx, schema.remote_keys, {"id": found.id}, said | _fetched(now, fresh_for))
 
 
 def renew_key(tx: Tx, found: RemoteKey, *, now: datetime, fresh_for: timedelta) -> None:
     """Replace a key of an actor that we hold already; one nobody signed with is not worth keeping."""
     held = (_keys.id == found.id, _keys.actor_id == found.actor_id)
-    values = {"pem": found.pem, "error": None, "final": True} | _looked_at(now, fresh_for)
+    values = {"pem": found.pem, "error": None, "final": True} | _fetched(now, fresh_for)
     tx.execute(update(schema.remote_keys).where(*held).values(values))
 
 
 def keep_key(tx: Tx, key_id: str, *, now: datetime, pause: timedelta) -> bool:
     """Hold on to a key that could not be fetched again, and leave it for `pause`; `False`: we hold none."""
     held = (_keys.id == key_id, _keys.pem.is_not(None))
-    return tx.execute(update(schema.remote_keys).where(*held).values(_looked_at(now, pause))).rowcount > 0
+    return tx.execute(update(schema.remote_keys).where(*held).values(_fetched(now, pause))).rowcount > 0
 
 
 def save_missing_key(
@@ -152,10 +152,10 @@ def save_missing_key(
 ) -> None:
     """Remember that a key could not be had, so that it is not asked for again before `pause` is over."""
     said = {"actor_id": actor_id, "pem": None, "error": error, "final": final}
-    upsert(tx, schema.remote_keys, {"id": key_id}, said | _looked_at(now, pause))
+    upsert(tx, schema.remote_keys, {"id": key_id}, said | _fetched(now, pause))
 
 
-def _looked_at(now: datetime, pause: timedelta) -> dict[str, datetime]:
+def _fetched(now: datetime, pause: timedelta) -> dict[str, datetime]:
     return {"fetched_at": now, "retry_at": now + pause}
 
 

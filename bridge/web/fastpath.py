@@ -28,7 +28,7 @@ QUERIES_MATTER = "/.well-known/"
 MAX_ENTRIES = 5_000
 MAX_BYTES = 32 * 1024 * 1024  # of all that is remembered together
 MAX_DOCUMENT = 1024 * 1024  # bytes; larger ones are answered, not remembered
-LOOK_EVERY = 1.0  # seconds
+ASK_EVERY = 1.0  # seconds
 
 _CONDITIONS = ("HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_RANGE", "HTTP_IF_RANGE", "HTTP_IF_MATCH")
 
@@ -83,15 +83,15 @@ class FastPath:
         self._store = store
         self._clock = clock
         self._revision = -1
-        self._looked_at = float("-inf")
+        self._asked_at = float("-inf")
         self.memory = Memory()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         method, path, query = environ["REQUEST_METHOD"], environ["PATH_INFO"], environ.get("QUERY_STRING", "")
         if not _may_be_remembered(method, path, environ.get("HTTP_ACCEPT", "")):
             return self._app(environ, start_response)
-        if self._is_look_due():
-            self._look_for_changes()
+        if self._is_asking_due():
+            self._ask_for_changes()
         key = _key(path, query)
         found = self.memory.recall(key) or self._ask(environ, key)
         answer = found.unless_known(environ.get("HTTP_IF_NONE_MATCH", ""))
@@ -100,15 +100,15 @@ class FastPath:
 
     def recall(self, method: str, path: str, query: str, accept: str) -> Answer | None:
         """Return the answer to a request if it is remembered; in no time, so `None` when a look is due."""
-        if self._is_look_due() or not _may_be_remembered(method, path, accept):
+        if self._is_asking_due() or not _may_be_remembered(method, path, accept):
             return None
         return self.memory.recall(_key(path, query))
 
-    def _is_look_due(self) -> bool:
-        return self._clock() - self._looked_at > LOOK_EVERY
+    def _is_asking_due(self) -> bool:
+        return self._clock() - self._asked_at > ASK_EVERY
 
-    def _look_for_changes(self) -> None:
-        self._looked_at = self._clock()
+    def _ask_for_changes(self) -> None:
+        self._asked_at = self._clock()
         try:
             with self._store.read() as tx:
                 current = identity.revision(tx)

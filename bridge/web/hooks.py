@@ -54,8 +54,8 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.post("/ap/hooks/poll/<site>")
     @routes.post("/hooks/poll/<site>")
-    def look_now(site: str) -> Response:
-        return _look_now(services, limit, site)
+    def poll_now(site: str) -> Response:
+        return _poll_now(services, limit, site)
 
     return routes
 
@@ -138,7 +138,7 @@ def _take_push(services: Services, token: str) -> Response:
 # ── builds ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def _look_now(services: Services, limit: RateLimit, site: str) -> Response:
+def _poll_now(services: Services, limit: RateLimit, site: str) -> Response:
     configured = services.config.sites.get(site)
     if configured is None or configured.hook_secret is None:
         return error(404, "Nothing is to be called here: there is no such site, or it has no hook_secret.")

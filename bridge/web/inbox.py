@@ -78,10 +78,10 @@ def _receive(services: Services, door: Door) -> Response:
     claim = parse(signed)
     check(signed, claim, base_urls=[services.config.base_url], now=services.now())
     _refuse_unopened(services, claim.key_id)
-    return _judge(services, signed, claim, parse_activity(body), door.party_of(address, claim.key_id))
+    return _take_in(services, signed, claim, parse_activity(body), door.party_of(address, claim.key_id))
 
 
-def _judge(
+def _take_in(
     services: Services, signed: SignedRequest, claim: Claim, activity: Activity, party: str
 ) -> Response:
     if activity.type not in EFFECTS:

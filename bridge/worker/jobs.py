@@ -38,7 +38,7 @@ from bridge.pump.engine import REPORT
 from bridge.pump.open_files import make_room, most_requests
 from bridge.receive import admission
 from bridge.receive.receiver import Receiver
-from bridge.receive.registrar import LOOK_SLOTS, Registrar
+from bridge.receive.registrar import ERRAND_SLOTS, Registrar
 from bridge.services import Services
 from bridge.store import caps, deliveries, identity, inbox, remote, sources, subscriptions
 from bridge.worker.housekeeping import keep_house
@@ -55,7 +55,7 @@ BOUNDS = timedelta(minutes=1)
 COUNTS = timedelta(minutes=5)  # how much an older copy of the database may lack unnoticed
 HOUSEKEEPING = timedelta(hours=6)
 CHECKS = timedelta(days=1)  # whether the database is damaged
-FETCH_SLOTS = 80 + inbox.SLOTS + LOOK_SLOTS  # requests beside deliveries: polls, keys, actors
+FETCH_SLOTS = 80 + inbox.SLOTS + ERRAND_SLOTS  # requests beside deliveries: polls, keys, actors
 PAUSE_WITHOUT_STORE = 1.0  # seconds
 STOP_SECONDS = 6.5  # for what is under way; containers are killed after ten
 

@@ -56,14 +56,14 @@ class Timekeeper:
         """Look at the clock every second until the stop; `tell` is called when it was set."""
         while not await _stopped(stop):
             try:
-                if await asyncio.to_thread(self.look):
+                if await asyncio.to_thread(self.check):
                     await asyncio.to_thread(tell)
             except StoreUnavailable:
                 continue  # the store has logged it; until it is back we go by the time that passed
             except Exception:
                 log.exception("What was due could not be moved with the clock; it is tried again")
 
-    def look(self) -> bool:
+    def check(self) -> bool:
         """Return whether the clock was set; then all that is timed has moved with it."""
         jump = self._clock.jump()
         if not self._can_be_right():

@@ -49,7 +49,7 @@ class Watchdog:
         """Watch no more."""
         self._over.set()
 
-    def look(self) -> Standing | None:
+    def check(self) -> Standing | None:
         """Return the job that stands longer than it may, if one does."""
         return next((one for one in self._progress.standing(now=self._now()) if one.is_over_limit), None)
 
@@ -60,7 +60,7 @@ class Watchdog:
             if gap > MISSED:
                 self._progress.skip(gap)
                 continue
-            found = self.look()
+            found = self.check()
             if found is not None:
                 self._end_for(found)
                 return

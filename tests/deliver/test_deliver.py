@@ -10,7 +10,7 @@ from lab import CAFE, INBOX, Lab
 from sqlalchemy import text
 
 from bridge.deliver.deliverer import Deliverer
-from bridge.deliver.retry import PATIENCE
+from bridge.deliver.retry import PAUSES
 from bridge.model import Answered, DeliveryState, Scheme
 from bridge.store import deliveries, delivery_reports, outgoing, peers
 
@@ -223,8 +223,8 @@ def test_a_server_that_stays_down_is_given_up_and_its_followers_kept(lab: Lab) -
     began = lab.clock.now()
     deliver_when_due(lab)
     (dropped,) = lab.deliveries(DROPPED)
-    assert dropped.attempts == len(PATIENCE) + 1
-    assert dropped.reason == f"connection refused; given up after {len(PATIENCE) + 1} attempts"
+    assert dropped.attempts == len(PAUSES) + 1
+    assert dropped.reason == f"connection refused; given up after {len(PAUSES) + 1} attempts"
     assert timedelta(hours=82) < lab.clock.now() - began < timedelta(hours=100)
     assert lab.follower_ids() == {alice.id}
 

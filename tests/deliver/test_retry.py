@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.deliver.retry import MISSING, PATIENCE, REFUSED, decide, is_down
+from bridge.deliver.retry import MISSING, PAUSES, REFUSED, decide, is_down
 from bridge.model import Answered, Delivered, Drop, Retry, Unreachable
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -126,14 +126,14 @@ def test_giving_up_says_how_often_it_was_tried():
 
 
 def test_pauses_never_get_shorter():
-    for pauses in (PATIENCE, REFUSED, MISSING):
+    for pauses in (PAUSES, REFUSED, MISSING):
         assert list(pauses) == sorted(pauses)
 
 
-@given(st.floats(0, 1), st.integers(1, len(PATIENCE)))
+@given(st.floats(0, 1), st.integers(1, len(PAUSES)))
 def test_jitter_lengthens_a_pause_by_a_fifth_at_most(jitter, attempts):
     pause = decision(DOWN, attempts=attempts, jitter=jitter).due_at - NOW
-    assert PATIENCE[attempts - 1] <= pause <= PATIENCE[attempts - 1] * 1.2 + timedelta(microseconds=1)
+    assert PAUSES[attempts - 1] <= pause <= PAUSES[attempts - 1] * 1.2 + timedelta(microseconds=1)
 
 
 # ── Retry-After ──────────────────────────────────────────────────────────────────────────────────
@@ -147,7 +147,7 @@ def test_a_server_that_says_when_to_come_back_is_not_bothered_before(status):
 
 def test_a_shorter_retry_after_does_not_make_us_hurry():
     decided = decision(answered(503, retry_after=timedelta(seconds=1)), attempts=5)
-    assert decided.due_at == NOW + PATIENCE[4]
+    assert decided.due_at == NOW + PAUSES[4]
 
 
 def test_a_retry_after_never_makes_it_longer_than_patience_lasts():

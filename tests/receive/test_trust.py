@@ -12,7 +12,7 @@ from lab import CAFE, INBOX, SHARED_INBOX, Lab
 from rows import actor
 from sqlalchemy import text
 
-from bridge.receive.receiver import LOOK_PAUSE
+from bridge.receive.receiver import RECHECK_PAUSE
 from bridge.receive.registrar import MISS_PAUSE
 from bridge.store import remote
 
@@ -146,7 +146,7 @@ def test_a_look_that_is_owed_is_not_put_off_by_a_strangers_word(store, clock) ->
     with store.write() as tx:
         remote.save_actor(tx, alice, "one.example", now=clock.now())
         remote.owe(tx, alice.id, "changed", due_at=clock.now())
-        remote.suspect(tx, alice.id, pause=LOOK_PAUSE, now=clock.now())
+        remote.suspect(tx, alice.id, pause=RECHECK_PAUSE, now=clock.now())
         assert [one.why for one in remote.claim_errands(tx, 9, now=clock.now())] == ["changed"]
 
 

@@ -16,10 +16,10 @@ from sqlalchemy.exc import DBAPIError
 
 from bridge.errors import StoreUnavailable
 from bridge.store import Store, deliveries, identity, postgres
-from bridge.store.postgres import PATIENT, PING_SECONDS, PROMPT, Patience
+from bridge.store.postgres import PATIENT, PING_SECONDS, PROMPT, Timeouts
 from bridge.worker.jobs import Worker
 
-QUICK = Patience(connect=2, statement=0.8, pool=0.5)
+QUICK = Timeouts(connect=2, statement=0.8, pool=0.5)
 
 
 @pytest.fixture

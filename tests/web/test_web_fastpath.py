@@ -9,7 +9,7 @@ from web_visitor import AS2, BROWSER, Visitor, publish
 
 from bridge.store import identity
 from bridge.web import create_app, fastpath
-from bridge.web.fastpath import LOOK_EVERY, Environ, FastPath, Memory, StartResponse
+from bridge.web.fastpath import ASK_EVERY, Environ, FastPath, Memory, StartResponse
 
 OUTBOX = "/ap/cafe/outbox"
 PUBLIC = [("Content-Type", "application/activity+json"), ("Cache-Control", "public, max-age=180")]
@@ -68,7 +68,7 @@ def test_a_change_is_seen_at_the_next_look(services, watch: Stopwatch, web: Visi
     assert web.read(OUTBOX)["totalItems"] == 0
     publish(services, "Buns")
     assert web.read(OUTBOX)["totalItems"] == 0  # not yet looked
-    watch.seconds += LOOK_EVERY + 0.01
+    watch.seconds += ASK_EVERY + 0.01
     assert web.read(OUTBOX)["totalItems"] == 1
 
 
@@ -78,7 +78,7 @@ def test_every_kind_of_public_document_is_forgotten_when_something_changes(
     paths = (OUTBOX, "/ap/cafe/outbox/pages/1", "/ap/cafe/featured", "/ap/cafe/tags", "/nodeinfo/2.1")
     before = {path: web.get(path).get_data() for path in paths}
     publish(services, "Buns", tags=("bun",))
-    watch.seconds += LOOK_EVERY + 0.01
+    watch.seconds += ASK_EVERY + 0.01
     for path in paths:
         assert web.get(path).get_data() != before[path], path
 
@@ -110,7 +110,7 @@ def test_what_was_computed_before_a_change_is_not_remembered_after_it(
             published.append(1)
             with services.store.write() as tx:
                 identity.touch(tx)
-            watch.seconds += LOOK_EVERY + 0.01
+            watch.seconds += ASK_EVERY + 0.01
             other = Thread(target=Visitor(fast).get, args=("/ap/cafe",))
             other.start()
             other.join()

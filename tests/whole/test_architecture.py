@@ -1,6 +1,7 @@
 """Keeps the arrows of docs/design true, by looking at the syntax trees of the package."""
 
 import ast
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -322,3 +323,31 @@ def test_every_module_says_what_it_is_responsible_for():
 def test_no_module_is_called_by_what_it_is_not_for():
     meaningless = {"utils", "util", "helpers", "common", "misc", "manager", "base"}
     assert [module.path for module in modules() if Path(module.path).stem in meaningless] == []
+
+
+# One word, one thing (docs/design.md, “Words”): what is called by it, and the only parts where it is.
+WORDS = {
+    "judge": {"changes", "poll"},
+    "patience": {"pump"},
+    "settle": {"deliver", "poll", "publish", "pump", "receive", "store"},
+}
+
+
+def words_of(name: str) -> set[str]:
+    return {word.lower() for word in re.findall("[A-Z]?[a-z]+|[A-Z]+", name)}
+
+
+def names_made_in(module: Module) -> Iterator[str]:
+    """Yield the names of a module's functions, classes and constants."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+    for node in module.tree.body:
+        if isinstance(node, ast.Assign):
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_one_word_means_one_thing(word):
+    found = {module.part for module in modules() for name in names_made_in(module) if word in words_of(name)}
+    assert found <= WORDS[word], f"“{word}” means something else already: see docs/design.md"

@@ -86,7 +86,7 @@ ASK_NOTHING = {  # nothing of a post can be asked there; what arrives in an inbo
     "inbox.unreadable",
     "hooks.question",
     "hooks.push",
-    "hooks.look_now",
+    "hooks.poll_now",
 }
 LISTS = {"actors.outbox_page", "actors.featured", "pages.feed", "pages.tagged"}
 
@@ -286,5 +286,5 @@ def test_a_post_that_ceases_to_be_public_ceases_at_once(write) -> None:
     with written.services.store.write() as tx:
         posts.bury(tx, written.pk, state=PostState.WITHDRAWN, now=written.services.now())
         identity.touch(tx)
-    app._looked_at = float("-inf")  # a second later
+    app._asked_at = float("-inf")  # a second later
     assert Visitor(app).get(written.addresses["post"]).status_code == 410

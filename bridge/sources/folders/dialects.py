@@ -39,14 +39,14 @@ _SPACED_PICTURE = re.compile(
 _COMMENT = re.compile(r"\{/\*.{0,2000}?\*/\}", re.DOTALL)
 
 
-def settle_dialects(markdown: str) -> str:
+def in_one_dialect(markdown: str) -> str:
     """Return Markdown that every parser reads alike."""
     if "{/*" in markdown:
         markdown = _COMMENT.sub("", markdown)
-    return "\n".join(_settled(markdown.split("\n")))
+    return "\n".join(_translated(markdown.split("\n")))
 
 
-def _settled(lines: list[str]) -> Iterator[str]:
+def _translated(lines: list[str]) -> Iterator[str]:
     fence, importing, indented = "", False, False
     for number, line in enumerate(lines):
         mark = _FENCE.match(line)

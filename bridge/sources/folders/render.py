@@ -11,7 +11,7 @@ from mdit_py_plugins.superscript import superscript_plugin
 
 from bridge.errors import SourceError
 from bridge.markup.text import one_line
-from bridge.sources.folders.dialects import settle_dialects
+from bridge.sources.folders.dialects import in_one_dialect
 from bridge.sources.folders.generator import COMMONMARK, Dialect
 from bridge.sources.folders.pythonmarkdown import render_python
 from bridge.sources.folders.shortcodes import expand_shortcodes
@@ -27,7 +27,7 @@ def render(text: str, path: str, dialect: Dialect = COMMONMARK) -> str:
     try:
         if dialect.extensions is not None:
             return render_python(expand_shortcodes(text, notes=False), dialect.extensions)
-        return str(_parser().render(expand_shortcodes(settle_dialects(text))))
+        return str(_parser().render(expand_shortcodes(in_one_dialect(text))))
     except Exception as error:  # RecursionError on deep nesting; the library promises nothing
         reason = one_line(str(error), 100) or type(error).__name__
         raise SourceError(
