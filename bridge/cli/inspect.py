@@ -11,7 +11,7 @@ from bridge import lint
 from bridge.cli.output import ago, print_json, print_table, say
 from bridge.cli.settings import Settings
 from bridge.identity.establish import closed_but_named, unguarded
-from bridge.progress import WORKER_SILENT, clock_in, from_detail
+from bridge.pump.progress import WORKER_SILENT, clock_in, from_detail
 from bridge.services import Services
 from bridge.store import (
     aside,

@@ -1,1 +1,4 @@
-"""Who we are: fixed at the first run, remembered outside the database too, and the keys we sign with."""
+"""Who we are: config → what was fixed at the first run (`establish`) → the keys we sign with (`keyring`).
+
+`witness` remembers it outside the database too.
+"""

@@ -1,1 +1,4 @@
-"""Other people: their documents, fetched within a budget, and who of them a post mentions."""
+"""Other people: an address → their document, fetched within a `budget` → who they are (`fetch`).
+
+`mentions` finds out so whom a post names.
+"""

@@ -1,4 +1,8 @@
-"""The web process: it reads and queues, and never makes an outgoing request [the only home of Flask]."""
+"""The web process: it reads and queues, and never makes an outgoing request [the only home of Flask].
+
+A request comes in by `serve` → `gate` (in whole; `door`, `bodies`, `turns`) → `fastpath` (what is remembered)
+→ a view: `inbox`, `hooks`, or what shows documents and pages → `answers`.
+"""
 
 import logging
 from collections.abc import Mapping

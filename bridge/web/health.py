@@ -8,7 +8,7 @@ from datetime import datetime
 from flask import Blueprint, Response
 
 from bridge.errors import StoreUnavailable
-from bridge.progress import WORKER_SILENT, from_detail
+from bridge.pump.progress import WORKER_SILENT, from_detail
 from bridge.services import Services
 from bridge.store import identity, inbox
 from bridge.store.identity import Beat

@@ -1,1 +1,5 @@
-"""The worker: which pump ticks when, and what watches over it [the only home of APScheduler]."""
+"""The worker: a tick → a pump → what is due is done [the only home of APScheduler].
+
+`jobs` says which pump ticks when, `housekeeping` forgets what nobody needs, `watchdog` and `timekeeper` watch
+over the rest.
+"""

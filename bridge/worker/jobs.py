@@ -18,7 +18,6 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
 from bridge.addresses import Reach
-from bridge.clock import SteadyClock, SteadyZone, passed
 from bridge.deliver.deliverer import Deliverer
 from bridge.errors import StoreDamaged, StoreUnavailable
 from bridge.identity.establish import count_on
@@ -29,13 +28,14 @@ from bridge.poll.folder_watch import FolderWatch
 from bridge.poll.hubs import Subscriber
 from bridge.poll.missing_pages import PageAsker
 from bridge.poll.poller import Poller
-from bridge.progress import Progress, Standing, to_detail
 from bridge.publish.due import publish_due
 from bridge.publish.late_pictures import SecondLooker
 from bridge.publish.pins import Pinner
 from bridge.publish.profile import announce_profile
+from bridge.pump.clock import SteadyClock, SteadyZone, passed
 from bridge.pump.engine import REPORT
 from bridge.pump.open_files import make_room, most_requests
+from bridge.pump.progress import Progress, Standing, to_detail
 from bridge.receive import admission
 from bridge.receive.receiver import Receiver
 from bridge.receive.registrar import ERRAND_SLOTS, Registrar

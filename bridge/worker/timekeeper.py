@@ -5,9 +5,9 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 
-from bridge.clock import NOT_BEFORE, SLIP, SteadyClock
 from bridge.errors import StoreUnavailable
-from bridge.progress import WORKER_SILENT
+from bridge.pump.clock import NOT_BEFORE, SLIP, SteadyClock
+from bridge.pump.progress import WORKER_SILENT
 from bridge.store import Store, identity, moments
 from bridge.store.identity import Beat
 

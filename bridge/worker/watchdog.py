@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from bridge.progress import Progress, Standing
+from bridge.pump.progress import Progress, Standing
 
 log = logging.getLogger(__name__)
 

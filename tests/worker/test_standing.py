@@ -14,8 +14,8 @@ from lab import Lab
 
 from bridge.cli.supervisor import LOOK_EVERY, SILENT, Child, is_silent
 from bridge.errors import StoreUnavailable
-from bridge.progress import FAILING, Progress, from_detail, to_detail
 from bridge.pump.engine import REPORT, pump
+from bridge.pump.progress import FAILING, Progress, from_detail, to_detail
 from bridge.store import identity
 from bridge.worker.jobs import Worker
 from bridge.worker.watchdog import EX_STANDING, Watchdog
@@ -278,7 +278,7 @@ def test_a_process_that_ends_itself_does_so_though_a_thread_hangs() -> None:
     program = """
 import threading
 from datetime import UTC, datetime, timedelta
-from bridge.progress import Progress
+from bridge.pump.progress import Progress
 from bridge.worker.watchdog import Watchdog
 progress = Progress()
 progress.expect("poll", every=timedelta(0), limit=timedelta(0))

@@ -11,7 +11,7 @@ from lab import CAFE, INBOX, Lab
 from rows import add_follower, add_post, arrival, claim, news, publish
 from sqlalchemy import insert, select, update
 
-from bridge.clock import NOT_BEFORE, SteadyClock, SteadyZone
+from bridge.pump.clock import NOT_BEFORE, SteadyClock, SteadyZone
 from bridge.store import Store, deliveries, identity, inbox, moments, schema
 from bridge.store.leases import LEASE
 from bridge.worker.jobs import Every, Worker

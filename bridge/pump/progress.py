@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bridge.clock import passed
+from bridge.pump.clock import passed
 
 WORKER_SILENT = timedelta(seconds=90)
 """A worker that was not heard of for so long is taken to be gone; it beats every half a minute."""
