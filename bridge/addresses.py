@@ -131,7 +131,7 @@ class Parts:
     @property
     def site(self) -> str:
         """The host without its `www.`, by which people call it."""
-        return self.host.removeprefix("www.")
+        return _folded(self.host).removeprefix("www.")
 
 
 _NO_PARTS = Parts()
@@ -174,10 +174,31 @@ def names_a_user(url: str) -> bool:
     return "@" in take_apart(url).netloc
 
 
+# From the loosest to the strictest: `same_site` (people call it one), `same_host` (servers do), `same_origin`
+# (below; who is there is trusted). A URL without a host is on none and shares with nothing.
+
+
 def same_site(one: str, other: str) -> bool:
-    """Say whether two URLs are on one host, with or without `www.`; a URL without a host is on none."""
+    """Say whether two URLs are on one host, with or without `www.`, whatever their scheme and port."""
     site = take_apart(one).site
     return bool(site) and site == take_apart(other).site
+
+
+def same_host(one: str, other: str) -> bool:
+    """Say whether two URLs are on one host, whatever their scheme and port.
+
+    So compares Mastodon before it believes an actor's or a post's `url` (4.3, `non_matching_uri_hosts?`).
+    """
+    host = _folded(take_apart(one).host)
+    return bool(host) and host == _folded(take_apart(other).host)
+
+
+def _folded(host: str) -> str:
+    """Return the one spelling of a host: lower case, A-labels, no dot at its end."""
+    try:
+        return _canonical_host(host.removesuffix("."))
+    except ValueError:  # an IPv6 address, or nothing that is ever connected to
+        return host
 
 
 # ── URLs that are opened ─────────────────────────────────────────────────────────────────────────

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bridge import PRODUCT, __version__
 from bridge.activitypub.ids import Ids
-from bridge.addresses import Reach
+from bridge.addresses import PUBLIC_INTERNET, Reach
 from bridge.config import Config, FeedSource, FolderSource, SiteConfig
 from bridge.errors import ConfigError
 from bridge.identity.establish import GENERATORS, Generators, Standing, establish, recall
@@ -16,8 +16,6 @@ from bridge.identity.keyring import Keyring
 from bridge.identity.witness import paths_of
 from bridge.store import Store, identity, migrate, open_store, require_current, sources
 from bridge.store.identity import IdSecret
-
-PUBLIC_INTERNET = Reach()
 
 
 @dataclass(frozen=True)

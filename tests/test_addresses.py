@@ -7,7 +7,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bridge.addresses import MAX_URL, Reach, check_url, host_of, is_public, origin, parse_pair, same_origin
+from bridge.addresses import (
+    MAX_URL,
+    Reach,
+    check_url,
+    host_of,
+    is_public,
+    origin,
+    parse_pair,
+    same_host,
+    same_origin,
+    same_site,
+)
 from bridge.errors import BadUrl
 from bridge.markup.sanitize import absolute_url
 
@@ -324,3 +335,65 @@ def test_a_peer_is_named_by_its_host_and_an_unusual_port():
 )
 def test_what_is_published_has_a_host_and_no_password(written: str, shown: str | None) -> None:
     assert absolute_url(written) == shown
+
+
+# ── one site, one host, one origin ───────────────────────────────────────────────────────────────
+
+CAFE = "https://cafe.example/a"
+
+
+@pytest.mark.parametrize(
+    ("other", "origin", "host", "site"),
+    [
+        ("https://cafe.example", True, True, True),
+        ("https://CAFE.example/b?c#d", True, True, True),
+        ("https://cafe.example:443/b", True, True, True),
+        ("https://cafe.example./b", False, True, True),
+        ("https://cafe.example:8443/b", False, True, True),
+        ("http://cafe.example/b", False, True, True),
+        ("https://www.cafe.example/b", False, False, True),
+        ("http://WWW.cafe.example:80/b", False, False, True),
+        ("https://blog.cafe.example/b", False, False, False),
+        ("https://cafe.example.evil/b", False, False, False),
+        ("https://evilcafe.example/b", False, False, False),
+        ("/b", False, False, False),
+        ("https:///b", False, False, False),
+        ("https://cafe.example:8o80/b", False, False, False),
+        ("mailto:ann@cafe.example", False, False, False),
+    ],
+)
+def test_each_relation_has_its_reach(other, origin, host, site):
+    assert (same_origin(CAFE, other), same_host(CAFE, other), same_site(CAFE, other)) == (origin, host, site)
+
+
+@pytest.mark.parametrize("relation", [same_origin, same_host, same_site])
+def test_an_international_name_is_one_in_both_spellings(relation):
+    assert relation("https://bücher.example/a", "https://xn--bcher-kva.example/b")
+    assert relation("https://BÜCHER.example/a", "https://bücher.example/b")
+    assert not relation("https://bücher.example/", "https://bucher.example/")
+
+
+URLS = st.sampled_from(
+    [
+        f"{scheme}://{host}{port}/{path}"
+        for scheme in ("http", "https")
+        for host in (
+            "cafe.example",
+            "www.cafe.example",
+            "Cafe.Example",
+            "bücher.example",
+            "[::1]",
+            "",
+        )
+        for port in ("", ":443", ":80", ":8443", ":x")
+        for path in ("", "a")
+    ]
+)
+
+
+@given(URLS, URLS)
+def test_the_stricter_relation_implies_the_looser(one, other):
+    assert not same_origin(one, other) or same_host(one, other)
+    assert not same_host(one, other) or same_site(one, other)
+    for relation in (same_origin, same_host, same_site):
+        assert relation(one, other) == relation(other, one)

@@ -9,10 +9,6 @@ from urllib.parse import quote, unquote
 
 from bridge.addresses import same_origin, take_apart
 
-# First path parts below /ap/ that are the bridge's own. "inbox" and "instance" exist; the others are what
-# FEP-3b86 and Threads' operators expect there, kept free so that no site has to be renamed for them.
-RESERVED_SITE_KEYS = frozenset({"about", "authorize_interaction", "inbox", "instance", "intents", "outbox"})
-
 
 @dataclass(frozen=True, slots=True)
 class Ids:
@@ -150,6 +146,10 @@ class Ids:
     def websub(self, token: str) -> str:
         """Return where a hub calls us about one subscription."""
         return f"{self.base_url}/ap/about/websub/{token}"
+
+    def build_call(self, site: str) -> str:
+        """Return where a site's own build says that there is news."""
+        return f"{self.base_url}/ap/hooks/poll/{site}"
 
     @property
     def privacy(self) -> str:

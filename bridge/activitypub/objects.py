@@ -10,15 +10,14 @@ from bridge.activitypub.content import link_html
 from bridge.activitypub.contexts import ACTOR_CONTEXT, AS2, NOTE_CONTEXT
 from bridge.activitypub.ids import Ids
 from bridge.activitypub.values import Document
-from bridge.addresses import take_apart
 from bridge.model import PUBLIC, Enclosure, Image, Visibility
+from bridge.picturetypes import type_at
 
 _RFC9421 = {
     "name": "RFC-9421: HTTP Message Signatures",
     "href": "https://datatracker.ietf.org/doc/html/rfc9421",
 }
 # MisskeyIO drops a whole post over an attachment without mediaType; a wrong one is corrected by all.
-_IMAGE_TYPES = {"png": "image/png", "gif": "image/gif", "webp": "image/webp", "avif": "image/avif"}
 _UNKNOWN_IMAGE_TYPE = "image/jpeg"
 
 
@@ -157,8 +156,7 @@ def _image(image: Image) -> Document:
 
 
 def _image_type(image: Image) -> str:
-    ending = take_apart(image.url).path.rpartition(".")[2].lower()
-    return image.media_type or _IMAGE_TYPES.get(ending, _UNKNOWN_IMAGE_TYPE)
+    return image.media_type or type_at(image.url) or _UNKNOWN_IMAGE_TYPE
 
 
 # ── notes ────────────────────────────────────────────────────────────────────────────────────────

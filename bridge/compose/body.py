@@ -10,9 +10,9 @@ from bridge.activitypub.content import page_link
 from bridge.addresses import take_apart
 from bridge.compose.kinds import Kind
 from bridge.compose.trimmings import text_without_trimmings, without_trimmings
+from bridge.markup import weblinks
 from bridge.markup.html import (
     NoteHtml,
-    absolute_url,
     begin_html,
     paragraphs,
     plain_text,
@@ -30,7 +30,6 @@ _CUT_OFF = re.compile(r"\s{0,9}(?:\[(?:…|\.\.\.)\]|…|\.\.\.)\s{0,9}$")
 _STRETCH = 4  # words in a row that are hardly there by chance
 _MOST = 0.7  # of a summary's words
 _FAR = 10  # times its length: how far into a text a summary is looked for
-_ADDRESS = re.compile(r"https?://[^\s<>\"]{1,500}")
 _SIGNS = {"audio": "🎧", "video": "🎬"}
 
 
@@ -127,15 +126,7 @@ def text_html(text: str) -> str:
 
 def line_html(text: str) -> str:
     """Return plain text as inline HTML, its web addresses linked."""
-    html, done = "", 0
-    for match in _ADDRESS.finditer(text):
-        address = match.group().rstrip(".,;:!?")
-        if address.endswith(")") and "(" not in address:
-            address = address[:-1]
-        link = page_link(address) if absolute_url(address) else escape(address, quote=False)
-        html += escape(text[done : match.start()], quote=False) + link
-        done = match.start() + len(address)
-    return (html + escape(text[done:], quote=False)).replace("\n", "<br>")
+    return weblinks.linked(text, page_link).replace("\n", "<br>")
 
 
 # ── files ────────────────────────────────────────────────────────────────────────────────────────

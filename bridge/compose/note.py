@@ -7,7 +7,7 @@ from typing import Any
 
 from bridge.activitypub import content, documents
 from bridge.activitypub.documents import MAX_ACTIVITY_BYTES, ArticleParts, NoteParts
-from bridge.addresses import take_apart
+from bridge.addresses import same_host
 from bridge.compose import template
 from bridge.compose.body import SHORT, Body, body_of, files_html
 from bridge.compose.kinds import Kind, kind_of, playable, title_of
@@ -265,6 +265,6 @@ def _linked_tags(services: Services, post: _Post) -> list[tuple[str, str]]:
 def _post_url(services: Services, config: SiteConfig, post_id: str, entry: Entry) -> str:
     if entry.link is None or config.urls == "bridge":
         return services.ids.page(post_id)
-    if config.urls == "page" or take_apart(entry.link).netloc == take_apart(services.config.base_url).netloc:
+    if config.urls == "page" or same_host(entry.link, services.config.base_url):
         return entry.link
     return services.ids.page(post_id)

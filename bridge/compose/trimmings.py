@@ -6,7 +6,7 @@ Told by where it leads (to the entry's own page), not by its language, wherever 
 import re
 from html import escape
 
-from bridge.addresses import take_apart
+from bridge.addresses import same_site, take_apart
 from bridge.changes.keys import canonical_link
 from bridge.markup.html import plain_text
 
@@ -106,4 +106,4 @@ def _is_own(href: str, link: str) -> bool:
 
 def _is_home(href: str, link: str) -> bool:
     there = take_apart(href)
-    return there.path in ("", "/") and not there.query and there.netloc == take_apart(link).netloc
+    return there.path in ("", "/") and not there.query and same_site(href, link)

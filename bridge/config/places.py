@@ -6,8 +6,7 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from bridge.config.values import Kind, Locate, read_web_url
-
-PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
+from bridge.picturetypes import OF_PROFILES
 
 
 def _absolute(value: Any, folder: Path) -> Path:
@@ -45,8 +44,9 @@ def find_picture(value: Any, folder: Path) -> str | Path:
     path = _absolute(value, folder)
     if not path.is_relative_to(folder.resolve()):
         raise ValueError(f"{path} is not below the folder of the config file; copy the picture there")
-    if path.suffix.lower() not in PICTURES:
-        raise ValueError(f"must be one of {', '.join(PICTURES)}: Mastodon shows no other kind, SVG included")
+    if path.suffix.lower() not in OF_PROFILES:
+        kinds = ", ".join(OF_PROFILES)
+        raise ValueError(f"must be one of {kinds}: Mastodon shows no other kind, SVG included")
     if not _exists(path) or not path.is_file():
         raise ValueError(f"there is no picture {path}")
     return path

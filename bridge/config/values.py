@@ -28,7 +28,11 @@ POST_FIELDS = ("title", "excerpt", "content", "link", "tags", "date")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _NAME = re.compile(r"[a-z0-9_]{1,30}")
 SHORTEST_SECRET = 20  # characters
-_RESERVED_KEYS = ("about", "inbox", "instance")  # /ap/about, /ap/inbox, /ap/instance are the bridge's own
+# First path parts below /ap/ that are the bridge's own. "about", "hooks", "inbox" and "instance" exist; the
+# others are what FEP-3b86 and Threads' operators expect there, kept free so that no site has to be renamed.
+RESERVED_SITE_KEYS = frozenset(
+    {"about", "authorize_interaction", "hooks", "inbox", "instance", "intents", "outbox"}
+)
 _HOST = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 
 
@@ -99,7 +103,7 @@ def read_site_key(key: str) -> str:
     """Check the key of a site, which stands in every URL of its actor."""
     if not _NAME.fullmatch(key):
         raise ValueError("the key of a site is 1 to 30 of a–z, 0–9 and _ (its handle and name are free)")
-    if key in _RESERVED_KEYS:
+    if key in RESERVED_SITE_KEYS:
         raise ValueError(f"/ap/{key} is an address of the bridge itself; choose another key for this site")
     return key
 

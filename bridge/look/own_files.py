@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 from bridge.activitypub.ids import Ids
 from bridge.config import Config, FolderSource
 from bridge.errors import BridgeError
+from bridge.picturetypes import KNOWN
 from bridge.services import Services
 from bridge.sources.folders.folder import Folder, open_below
-from bridge.sources.folders.post import PICTURE_SUFFIXES
 
 
 def folder_of(services: Services, site: str, source: FolderSource) -> Folder:
@@ -51,7 +51,7 @@ def read_picture(services: Services, site: str, source: str, path: str, *, limit
     larger than `limit` bytes.
     """
     configured = _served_folder(services, site, source)
-    if configured is None or Path(path).suffix.lower() not in PICTURE_SUFFIXES or _is_hidden(path):
+    if configured is None or Path(path).suffix.lower() not in KNOWN or _is_hidden(path):
         return None
     try:
         return _read(open_below(folder_of(services, site, configured), path), limit)

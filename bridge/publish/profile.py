@@ -4,7 +4,6 @@ import hashlib
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +13,14 @@ from bridge.activitypub import activities, documents
 from bridge.activitypub.content import link_html
 from bridge.activitypub.documents import ActorProfile
 from bridge.activitypub.ids import mint_activity_id
-from bridge.addresses import take_apart
+from bridge.addresses import same_host, take_apart
 from bridge.config import SiteConfig
+from bridge.markup import weblinks
 from bridge.model import Image
+from bridge.picturetypes import type_at, type_of
 from bridge.publish.news import activity
 from bridge.services import Services
 from bridge.store import Tx, identity, outgoing
-
-PICTURE_TYPES = {
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".gif": "image/gif",
-    ".webp": "image/webp",
-    ".avif": "image/avif",
-}
-_WEB_ADDRESS = re.compile(r"https?://[^\s<>\"']{1,2000}")
 
 
 def actor_document(tx: Tx, services: Services, site: str) -> dict[str, Any]:
@@ -69,8 +60,8 @@ def profile_url(services: Services, site: SiteConfig) -> str:
 
     Mastodon ignores an actor's `url` on another host than its id; our page there redirects.
     """
-    same_host = take_apart(site.website).netloc == take_apart(services.config.base_url).netloc
-    return site.website if same_host else services.ids.profile(site.user)
+    is_ours = same_host(site.website, services.config.base_url)
+    return site.website if is_ours else services.ids.profile(site.user)
 
 
 def site_icon(services: Services, key: str) -> Image | None:
@@ -116,12 +107,12 @@ def _picture_of(
     if picture is None:
         return None
     if isinstance(picture, str):
-        return Image(picture, alt, PICTURE_TYPES.get(Path(take_apart(picture).path).suffix.lower()))
+        return Image(picture, alt, type_at(picture))
     try:
         url = services.ids.picture(key, picture_name(picture, role, picture.read_bytes()))
     except OSError:  # it was there when the config was read; a profile without it is better than none
         return None
-    return Image(url, alt, PICTURE_TYPES.get(picture.suffix.lower()))
+    return Image(url, alt, type_of(picture.suffix))
 
 
 def _attribution_domains(site: SiteConfig) -> tuple[str, ...]:
@@ -130,19 +121,14 @@ def _attribution_domains(site: SiteConfig) -> tuple[str, ...]:
 
 
 def _fields(fields: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, _linked(value)) for name, value in fields.items())
+    return tuple((name, linked_field(value)) for name, value in fields.items())
 
 
 def _paragraphs(text: str) -> str:
     blocks = (block.strip() for block in re.split(r"\n\s*\n", text))
-    return "".join(f"<p>{_linked(block).replace(chr(10), '<br>')}</p>" for block in blocks if block)
+    return "".join(f"<p>{linked_field(block).replace(chr(10), '<br>')}</p>" for block in blocks if block)
 
 
-def _linked(text: str) -> str:
-    """Escape plain text and make links of the web addresses in it."""
-    linked, end = "", 0
-    for found in _WEB_ADDRESS.finditer(text):
-        url = found.group().rstrip(".,;:!?)")
-        linked += escape(text[end : found.start()]) + link_html(url)
-        end = found.start() + len(url)
-    return linked + escape(text[end:])
+def linked_field(text: str) -> str:
+    """Return plain text as HTML, its web addresses as links that verify themselves (rel=me)."""
+    return weblinks.linked(text, link_html)

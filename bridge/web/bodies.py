@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from bridge.activitypub.ids import Ids
 from bridge.addresses import is_public
 from bridge.web.door import MAX_BODY
 from bridge.web.hooks import MAX_CALL, MAX_PUSH
@@ -116,10 +117,11 @@ def most_for(path: str) -> int:
         return MAX_PUSH
     if path.endswith("/inbox"):
         return MAX_BODY
-    return MAX_CALL if path.startswith(("/ap/hooks/", "/hooks/")) else 0
+    return MAX_CALL if path.startswith(_CALLS) else 0
 
 
-_PUSH = "/ap/about/websub/"
+_PUSH = Ids("").websub("")
+_CALLS = (Ids("").build_call(""), "/hooks/poll/")
 
 
 def room_of(path: str) -> str:

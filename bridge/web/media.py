@@ -7,7 +7,8 @@ from flask import Blueprint, Response
 
 from bridge.look.own_files import copies_folder, read_picture
 from bridge.pictures import find_copy
-from bridge.publish.profile import PICTURE_TYPES, picture_name
+from bridge.picturetypes import SERVED, type_of
+from bridge.publish.profile import picture_name
 from bridge.services import Services
 from bridge.store import posts
 from bridge.web.answers import error
@@ -38,7 +39,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/ap/<site>/media/<source>/<path:path>")
     def folder_picture(site: str, source: str, path: str) -> Response:
-        if Path(path).suffix.lower() not in PICTURE_TYPES:
+        if Path(path).suffix.lower() not in SERVED:
             return _not_found()  # of a drawing or a HEIC there is a copy
         if _is_hidden(services, services.ids.media(site, f"{source}/{normpath(path)}")):
             return _not_found()
@@ -72,7 +73,7 @@ def _profile_picture(services: Services, site: str, role: str) -> Path | None:
 
 def _picture(body: bytes, suffix: str, cache: str) -> Response:
     headers = {"Cache-Control": cache, "Access-Control-Allow-Origin": "*", **_HARMLESS}
-    return Response(body, 200, headers, content_type=PICTURE_TYPES[suffix.lower()])
+    return Response(body, 200, headers, content_type=type_of(suffix))
 
 
 def _not_found() -> Response:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.activitypub.ids import RESERVED_SITE_KEYS, Ids, mint_activity_id, mint_post_id
+from bridge.activitypub.ids import Ids, mint_activity_id, mint_post_id
 from bridge.addresses import check_url
 
 # Machines that test are often busy with something else too.
@@ -56,14 +56,6 @@ def test_a_base_url_may_end_with_a_slash() -> None:
 
 def test_the_host_keeps_an_unusual_port() -> None:
     assert Ids("http://127.0.0.1:8080").host == "127.0.0.1:8080"
-
-
-def test_the_bridges_own_urls_can_be_no_site() -> None:
-    own = {
-        url.removeprefix("https://cafe.example/ap/").partition("/")[0]
-        for url in (IDS.shared_inbox, IDS.instance, IDS.privacy)
-    }
-    assert own <= RESERVED_SITE_KEYS
 
 
 def test_a_post_id_never_changes() -> None:

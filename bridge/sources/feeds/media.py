@@ -6,12 +6,12 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from bridge.addresses import take_apart
-from bridge.markup.pictures import size, suffix
+from bridge.markup.pictures import size
 from bridge.markup.sanitize import absolute_url
 from bridge.model import Enclosure, Image
+from bridge.picturetypes import type_at
 
 MAX_MEDIA = 20
-_PICTURES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif", ".heic", ".heif", ".svg"})
 # wordpress.com puts the author's face into every entry as media:content.
 _FACES = ("gravatar.com",)
 _PLAYERS = "application/x-shockwave-flash"
@@ -58,7 +58,7 @@ def is_picture(media: Item) -> bool:
     """Say whether a media element is a picture, by its medium, its type or its name."""
     if media.get("medium") == "image" or _kind(media).startswith("image/"):
         return True
-    return not media.get("medium") and not media.get("type") and suffix(_address(media)) in _PICTURES
+    return not media.get("medium") and not media.get("type") and type_at(_address(media)) is not None
 
 
 def _candidates(item: Item, base: str) -> Iterator[Image]:

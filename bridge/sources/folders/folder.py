@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
+from bridge import picturetypes
 from bridge.errors import FolderError, SourceError
 from bridge.markup.html import one_line
 from bridge.model import Entry, Harvest, Problem
@@ -16,7 +17,7 @@ from bridge.sources.folders.around import Around, around, is_setting
 from bridge.sources.folders.filenames import name_of
 from bridge.sources.folders.generator import UNTOLD, Dialect, DialectName, dialect_of
 from bridge.sources.folders.leftout import why_left_out
-from bridge.sources.folders.post import PICTURE_SUFFIXES, Rendered, Rules, read_post
+from bridge.sources.folders.post import Rendered, Rules, read_post
 
 READING = 2
 """How files are read; one more when unchanged files become other words, other tags or other links."""
@@ -221,7 +222,7 @@ class _Walk:
 
     def _take(self, item: "os.DirEntry[str]", path: str) -> None:
         suffix = Path(item.name).suffix.lower()
-        if suffix in PICTURE_SUFFIXES:
+        if suffix in picturetypes.KNOWN:
             self.pictures.add(path)
         if is_setting(item.name):
             self._note_setting(item, path)

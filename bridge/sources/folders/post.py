@@ -13,6 +13,7 @@ from bridge.errors import SourceError
 from bridge.markup.html import absolute_url, absolutise, looks_like_html, one_line, plain_text, strip_controls
 from bridge.markup.pictures import focal_point
 from bridge.model import Entry, Image, Problem
+from bridge.picturetypes import KNOWN
 from bridge.sources.controls import Told, read_fields, read_tags
 from bridge.sources.fields import own_language, plausible, release
 from bridge.sources.folders import drafts, fences, frontmatter, permalink
@@ -24,7 +25,6 @@ from bridge.sources.folders.generator import UNTOLD, Dialect
 from bridge.sources.folders.render import render
 
 MAX_MARKDOWN = 1_000_000
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif", ".heic", ".heif", ".svg"})
 _PUBLISHED = (
     "date",
     "published",
@@ -362,7 +362,7 @@ class _PostReader:
 
     def _served(self, path: str) -> str | None:
         assert self.rules.media_url is not None
-        if PurePosixPath(path).suffix.lower() not in PICTURE_SUFFIXES:
+        if PurePosixPath(path).suffix.lower() not in KNOWN:
             return None
         beside = normpath(path.lstrip("/") if path.startswith("/") else f"{self._folder}/{path}")
         for candidate in dict.fromkeys([beside, normpath(path.lstrip("/"))]):
