@@ -292,11 +292,11 @@ def _check_public(parts: _Canonical, url: str, schemes: Collection[str]) -> None
     if parts.scheme not in schemes:
         _refuse(f"only {' and '.join(sorted(schemes))} is opened, not {parts.scheme}", url)
     if parts.port != _DEFAULT_PORTS[parts.scheme]:
-        _refuse(f"port {parts.port} is not opened, only the usual one", url)
+        _refuse(f"port {parts.port} is not opened, only the default one", url)
     if parts.is_literal:
-        _refuse("an IP address cannot stand in for a host name", url)
+        _refuse("an IP address is not accepted as a host name", url)
     if "." not in parts.host or parts.host.endswith(".localhost"):
-        _refuse("the host is no name on the public internet", url)
+        _refuse("the host is not a public name", url)
 
 
 def _parse(url: str) -> _Canonical:
@@ -312,13 +312,13 @@ def _parse(url: str) -> _Canonical:
     try:
         target = quote((shape["path"] or "/") + (shape["query"] or ""), safe=_SENT_AS_IS)
     except UnicodeEncodeError:
-        _refuse("half a character (a lone surrogate) stands in the path", url)
+        _refuse("the path contains half a character (a lone surrogate)", url)
     return _Canonical(scheme, host, _DEFAULT_PORTS[scheme] if port is None else port, target)
 
 
 def _split_authority(authority: str, url: str) -> tuple[str, int | None]:
     if "@" in authority:
-        _refuse("a user name or password has no place in a URL", url)
+        _refuse("a URL must not contain a user name or password", url)
     parts = _AUTHORITY.fullmatch(authority)
     if not parts:
         _refuse("the host or port is missing or misspelt", url)
@@ -328,7 +328,7 @@ def _split_authority(authority: str, url: str) -> tuple[str, int | None]:
     try:
         return _canonical_host(parts["host"]), port
     except ValueError:
-        _refuse("the host is no valid name or address", url)
+        _refuse("the host is not a valid name or address", url)
 
 
 def _canonical_host(host: str) -> str:

@@ -16,7 +16,7 @@ def binding_error(activity: Activity, signer: str) -> str | None:
     belong to `signer`.
     """
     if activity.actor != signer and (activity.actor, activity.type) != (None, "FeatureRequest"):
-        return f"It is signed by {signer} but says to come from {activity.actor}."
+        return f"It is signed by {signer} but claims to come from {activity.actor}."
     if activity.id is None and activity.type not in _MAY_LACK_ID:
         return f"The {activity.type} has no id."
     if activity.id is not None and not same_origin(activity.id, signer):
@@ -27,7 +27,7 @@ def binding_error(activity: Activity, signer: str) -> str | None:
 def _object_error(activity: Activity, signer: str) -> str | None:
     named = activity.object_id
     if activity.type == "Move" and named != signer:
-        return f"{signer} may move itself only."
+        return f"{signer} may only move itself."
     if activity.type == "Undo":
         return _undo_error(activity, signer)
     if activity.type not in ("Create", "Update", "Delete") or named == signer:

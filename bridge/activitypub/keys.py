@@ -162,7 +162,7 @@ def _reading() -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise BadKey("The key cannot be read as the kind of key it says it is.") from error
+        raise BadKey("The key is not of the kind it claims to be.") from error
 
 
 # ── base58btc ────────────────────────────────────────────────────────────────────────────────────

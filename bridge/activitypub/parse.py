@@ -168,7 +168,7 @@ def parse_actor(doc: Mapping[str, Any], *, url: str) -> RemoteActor:
     actor_type = _first_type(doc, ACTOR_TYPES)
     if actor_type not in ACTOR_TYPES:
         raise BadDocument(
-            f"{actor_id} is no actor: its type is {get_text(doc.get('type'), 40) or 'missing'}."
+            f"{actor_id} is not an actor: its type is {get_text(doc.get('type'), 40) or 'missing'}."
         )
     inbox = get_url(doc.get("inbox"))
     if inbox is None:
@@ -215,13 +215,13 @@ def listed_key_ids(doc: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def parse_reply(obj: Mapping[str, Any]) -> ReplyParts:
-    """Read someone's Note, or whatever else servers reply with; raises `BadDocument` when it is no post."""
+    """Read someone's Note, or whatever else servers reply with; `BadDocument` when it is not a post."""
     object_id, kind = _web_id(obj), _first_type(obj, NOTE_TYPES)
     if kind not in NOTE_TYPES or object_id is None:
-        raise BadDocument(f"{get_id(obj) or 'An object without id'} is no post.")
+        raise BadDocument(f"{get_id(obj) or 'An object without id'} is not a post.")
     actor = get_id(obj.get("attributedTo"))
     if actor is None:
-        raise BadDocument(f"The post {object_id} does not name its one author.")
+        raise BadDocument(f"The post {object_id} does not name exactly one author.")
     return ReplyParts(
         id=object_id,
         actor=actor,
@@ -251,7 +251,7 @@ def _read_activity_id(raw: Document) -> str | None:
         return None
     found = get_id(raw["id"]) if isinstance(raw["id"], str) else None
     if found is None:
-        raise BadActivity("The activity's id is no usable string.")
+        raise BadActivity("The activity's id is not a usable string.")
     return found
 
 
@@ -269,7 +269,7 @@ def _own_id(doc: Mapping[str, Any], url: str) -> str:
     if claimed is None:
         raise BadDocument(f"The document at {url} has no id that is a web address.")
     if claimed not in (url, url.partition("#")[0]):
-        raise BadDocument(f"The document at {url} calls itself {claimed}; only what stands there counts.")
+        raise BadDocument(f"The document at {url} calls itself {claimed}; only the document there counts.")
     return claimed
 
 

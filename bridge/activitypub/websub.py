@@ -74,7 +74,7 @@ def find_hub(headers: Mapping[str, str], harvest: Harvest, *, url: str) -> Adver
 
 
 def resolve(base: str, target: str) -> str | None:
-    """Return where `target` leads from `base`; `None` when that is no web address."""
+    """Return where `target` leads from `base`; `None` when that is not a web address."""
     joined = join(base, target) if target else None
     return joined if joined and origin(joined) else None
 

@@ -7,6 +7,7 @@ import click
 from bridge.cli.output import ago, print_json, print_table, say
 from bridge.cli.posts import name_in
 from bridge.cli.settings import Settings
+from bridge.counted import counted
 from bridge.errors import StoreError
 from bridge.model import DeliveryState
 from bridge.publish.send_again import send_again
@@ -18,9 +19,9 @@ _STATES = [state.value for state in DeliveryState]
 
 
 @click.group(invoke_without_command=True)
-@click.option("--post", help="Only of this post: its page's address, or a part of it.")
-@click.option("--server", help="Only to this server.")
-@click.option("--state", type=click.Choice(_STATES), help="Only in this state.")
+@click.option("--post", help="Only deliveries of this post (its page's address, or part of it).")
+@click.option("--server", help="Only deliveries to this server.")
+@click.option("--state", type=click.Choice(_STATES), help="Only deliveries in this state.")
 @click.option("--limit", default=50, show_default=True, help="At most this many.")
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 @click.pass_context
@@ -58,13 +59,13 @@ def deliveries(
         (d.id, d.type, d.host, d.state, d.attempts, d.reason or d.status or "", _when(d, now)) for d in found
     ]
     headings = ("id", "what", "server", "state", "tries", "why", "when")
-    print_table(headings, rows, empty="There are no such deliveries.")
+    print_table(headings, rows, empty="No deliveries match.")
 
 
 @deliveries.command()
 @click.argument("ids", nargs=-1, type=int)
-@click.option("--post", help="All of this post that did not arrive.")
-@click.option("--server", help="All to this server that did not arrive.")
+@click.option("--post", help="Every delivery of this post that has not arrived.")
+@click.option("--server", help="Every delivery to this server that has not arrived.")
 @click.pass_obj
 def retry(settings: Settings, ids: tuple[int, ...], post: str | None, server: str | None) -> None:
     """Send again what did not arrive: single deliveries by id, or all of a post or to a server.
@@ -73,12 +74,14 @@ def retry(settings: Settings, ids: tuple[int, ...], post: str | None, server: st
     replaced, news for followers who left. A post is sent as it is now.
     """
     if not ids and post is None and server is None:
-        raise click.UsageError("Say what: ids from `fedibridge deliveries`, or --post, or --server.")
+        raise click.UsageError(
+            "Name what to retry: ids from `fedibridge deliveries`, or --post, or --server."
+        )
     services = settings.look()
     with services.store.write() as tx:
         uri = _object_uri(services, post)
         number = send_again(tx, services, ids=ids, object_uri=uri, host=server, now=services.now())
-    say("1 delivery is due now." if number == 1 else f"{number} deliveries are due now.")
+    say(f"Due now: {counted(number, 'delivery', 'deliveries')}.")
 
 
 def _overview(services: Services) -> None:
@@ -98,7 +101,7 @@ def _overview(services: Services) -> None:
     print_table(
         ("site", "what", "of", "since", "waiting", "delivered", "given up"),
         rows,
-        empty="Nothing was delivered yet: posts that were there before the first poll are not sent.",
+        empty="Nothing has been delivered yet: posts from before the first poll are not sent.",
     )
     if failing:
         say("\nServers that do not answer:")

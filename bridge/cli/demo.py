@@ -15,6 +15,7 @@ from rich.text import Text
 from bridge.cli.output import console
 from bridge.cli.settings import Settings
 from bridge.config import FolderSource
+from bridge.counted import counted
 from bridge.demo.folder import empty, only_demo, require_free
 from bridge.demo.processes import Processes, Stopped
 from bridge.errors import DemoError, IdentityChanged
@@ -42,7 +43,7 @@ HAPPENINGS = {
 @click.command()
 @click.option("--port", type=PORT, default=8000, show_default=True, help="Where the bridge answers.")
 @click.option("--follower-port", type=PORT, default=8001, show_default=True, help="Where the timeline is.")
-@click.option("--fresh", is_flag=True, help="Forget earlier demos first.")
+@click.option("--fresh", is_flag=True, help="Delete what earlier demos made, and start over.")
 @click.pass_obj
 def demo(settings: Settings, port: int, follower_port: int, fresh: bool) -> None:
     """Try it out: your sites on this machine only, and a follower in whose timeline the posts arrive.
@@ -71,7 +72,7 @@ def demo(settings: Settings, port: int, follower_port: int, fresh: bool) -> None
             story.say("\nStopping …")
         finally:
             showing.close()
-    story.say(f"Stopped. All it made is in {_as_typed(folder)}/.")
+    story.say(f"Stopped. Everything it made is in {_as_typed(folder)}/.")
 
 
 class Story:
@@ -115,7 +116,7 @@ class Showing:
         handles = [site.handle for site in self._services.config.sites.values()]
         followed = [handle for handle in handles if self._follow(handle)]
         if not followed:
-            raise DemoError(f"The demo did not get going.\n{self._processes.last_lines()}")
+            raise DemoError(f"The demo did not start.\n{self._processes.last_lines()}")
         self._story.step(f"Your timeline: http://localhost:{follower_port}")
         self._invite()
         self._watch()
@@ -129,7 +130,7 @@ class Showing:
         try:
             return self._settings.open()
         except IdentityChanged:
-            self._story.say("Ports or handles changed since the last demo: starting from the beginning.\n")
+            self._story.say("Ports or handles changed since the last demo: starting over.\n")
             empty(self._settings.load_config().data)
             return self._settings.open()
 
@@ -164,7 +165,7 @@ class Showing:
             return
         with self._services.store.read() as tx:
             number = posts.count(tx, source.site)
-        self._story.step(f"{_number(number, 'post')} read from {_place(source)}")
+        self._story.step(f"{counted(number, 'post')} read from {_place(source)}")
 
     def _follow(self, handle: str) -> bool:
         """Let the follower follow a site, and say whether that went well."""
@@ -187,7 +188,7 @@ class Showing:
         )
         self._story.say(f'    echo "Our first post from a *file*." > {example}\n', "bold")
         self._story.say(
-            "Of what was there before, only edits of pinned posts are sent. Ctrl-C stops the demo.\n"
+            "Of the posts already there, only edits to pinned ones are sent. Ctrl-C stops the demo.\n"
         )
 
     def _watch(self) -> None:
@@ -222,7 +223,7 @@ class Showing:
             case "accepted":
                 story.step(f"Follow sent, signed; Accept received after {event['seconds']:.1f} s")
             case "pinned":
-                story.step(f"{_number(event['number'], 'pinned post')} fetched")
+                story.step(f"{counted(event['number'], 'pinned post')} fetched")
             case "failed":
                 story.step(event["why"], good=False)
             case "profile":
@@ -252,7 +253,3 @@ def _as_typed(path: Path) -> Path:
 def _troubles(source: Source) -> list[str]:
     wrong = [f"{problem.where}: {problem.what}" for problem in source.problems]
     return [*wrong, source.error] if source.error else wrong
-
-
-def _number(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

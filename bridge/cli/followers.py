@@ -17,7 +17,7 @@ from bridge.store import followers as stored
 
 @click.group(invoke_without_command=True)
 @click.option("--site", help="Only of this site.")
-@click.option("--pending", is_flag=True, help="Only those who wait for your word.")
+@click.option("--pending", is_flag=True, help="Only those who wait for your approval.")
 @click.option("--limit", default=100, show_default=True, help="At most this many; --json shows all.")
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 @click.pass_context
@@ -57,7 +57,7 @@ def approve(settings: Settings, who: tuple[str, ...], site: str | None) -> None:
 @followers.command()
 @click.argument("who", nargs=-1, required=True)
 @click.option("--site", help="Only of this site.")
-@click.option("--remove", is_flag=True, help="Also who was let in before: they follow no longer.")
+@click.option("--remove", is_flag=True, help="Also remove people who already follow.")
 @click.pass_obj
 def reject(settings: Settings, who: tuple[str, ...], site: str | None, remove: bool) -> None:
     """Turn waiting followers away, and tell their servers; WHO is a handle or an actor's URL.
@@ -83,8 +83,8 @@ def _waiting(services: Services, name: str, site: str | None) -> list[Follower]:
     waiting = [follower for follower in found if follower.state == stored.PENDING]
     if found and not waiting:
         raise StoreError(
-            f"{name} does not wait: they follow {_sites(found)}. `fedibridge followers reject --remove` "
-            "removes who was let in."
+            f"{name} is not waiting: they already follow {_sites(found)}. "
+            "`fedibridge followers reject --remove` removes a follower."
         )
     return waiting or _nobody(name, "waiting follower")
 
@@ -93,7 +93,7 @@ def _of_one_site(services: Services, name: str, site: str | None) -> list[Follow
     """Return a follower, waiting or not: nobody is removed from a site that the owner did not think of."""
     found = _find(services, name, site) or _nobody(name, "follower")
     if len(found) > 1:
-        raise StoreError(f"{name} follows {_sites(found)}: say from which to remove them, with --site.")
+        raise StoreError(f"{name} follows {_sites(found)}: choose one with --site.")
     return found
 
 

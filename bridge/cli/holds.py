@@ -10,6 +10,7 @@ import click
 from bridge.changes.brake import MOST_NEW
 from bridge.cli.output import ago, print_json, print_table, say
 from bridge.cli.settings import Settings
+from bridge.counted import counted
 from bridge.errors import StoreError
 from bridge.publish.drafts import describe
 from bridge.publish.holds import IGNORE, PUBLISH, SEEN, SPACING, decide, timetable
@@ -20,24 +21,25 @@ from bridge.store.holds import Group, Hold
 
 _WHAT = {stored.NEW: ("new post", "new posts"), stored.EDIT: ("edit", "edits"),
          stored.DELETE: ("deletion", "deletions")}  # fmt: skip
-_DONE = {PUBLISH: "let through", IGNORE: "left as it is", SEEN: "treated as seen"}
+_DONE = {PUBLISH: "let through", IGNORE: "left as they were", SEEN: "treated as seen"}
 _MOST_LINES = 20
 _BATCH = 100  # decisions in one transaction, so that the worker gets its turn
 _HOW = (
-    "fedibridge holds publish WHICH lets through, ignore WHICH leaves as it is, seen WHICH shows it without "
-    "sending it. WHICH is an id, a group like g17, or --all; fedibridge holds show g17 lists a group."
+    "`fedibridge holds publish WHICH` sends them, `ignore` leaves things as they are, `seen` shows them on "
+    "the profile and sends them to nobody. WHICH is ids, groups like g17, or --all; `fedibridge holds show "
+    "g17` lists a group."
 )
 
 
 @click.group(invoke_without_command=True)
 @click.option("--site", help="Only of this site.")
-@click.option("--json", "as_json", is_flag=True, help="For scripts: every single one.")
+@click.option("--json", "as_json", is_flag=True, help="Print every one as JSON, for scripts.")
 @click.pass_context
 def holds(ctx: click.Context, site: str | None, as_json: bool) -> None:
-    """List what is held: changes that look like a mishap, or that you asked to see first.
+    """List changes on hold: they look like a mishap, or you asked to see them first.
 
-    What one poll brought is a group. `fedibridge holds publish` lets it through, `ignore` leaves everything
-    as it is, `seen` shows it without sending it to anyone; `fedibridge holds show` lists what is in a group.
+    The changes of one poll are a group. `fedibridge holds publish` sends them, `ignore` leaves everything
+    as it is, `seen` shows them without sending them to anyone; `fedibridge holds show` lists a group.
     """
     if ctx.invoked_subcommand:
         return
@@ -48,7 +50,7 @@ def holds(ctx: click.Context, site: str | None, as_json: bool) -> None:
     with services.store.read() as tx:
         found = stored.groups(tx, site)
     rows = [_line(services, group) for group in found[:_MOST_LINES]]
-    print_table(("which", "source", "what", "of", "because", "since"), rows, empty="Nothing waits for you.")
+    print_table(("which", "source", "what", "of", "because", "since"), rows, empty="Nothing is on hold.")
     if len(found) > _MOST_LINES:
         left = sum(group.number for group in found[_MOST_LINES:])
         say(f"… and {left:,} more from {len(found) - _MOST_LINES} earlier polls.")
@@ -58,7 +60,7 @@ def holds(ctx: click.Context, site: str | None, as_json: bool) -> None:
 
 @holds.command()
 @click.argument("which", nargs=-1, required=True)
-@click.option("--all", "everything", is_flag=True, help="All of them, however many.")
+@click.option("--all", "everything", is_flag=True, help="Show all, however many.")
 @click.pass_obj
 def show(settings: Settings, which: tuple[str, ...], everything: bool) -> None:
     """List what is in a group (WHICH: g17), one by one."""
@@ -69,22 +71,22 @@ def show(settings: Settings, which: tuple[str, ...], everything: bool) -> None:
     rows = [
         (h.id, h.site, _WHAT[h.kind][0], _subject(services, h), h.reason, ago(h.held_at, now)) for h in shown
     ]
-    print_table(("id", "site", "what", "of", "because", "since"), rows, empty="Nothing waits for you.")
+    print_table(("id", "site", "what", "of", "because", "since"), rows, empty="Nothing is on hold.")
     if len(shown) < len(found):
         say(f"… and {len(found) - len(shown):,} more; --all shows them.")
 
 
 _which = click.argument("which", nargs=-1)
 _site = click.option("--site", help="With --all: only of this site.")
-_everything = click.option("--all", "everything", is_flag=True, help="All that wait.")
+_everything = click.option("--all", "everything", is_flag=True, help="Everything on hold.")
 
 
 @holds.command()
 @_which
 @_site
 @_everything
-@click.option("--at-once", is_flag=True, help="Send many in one go instead of one every ten minutes.")
-@click.option("--yes", is_flag=True, help="Do not ask, however many.")
+@click.option("--at-once", is_flag=True, help="Send all at once instead of one every ten minutes.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def publish(
     settings: Settings, which: tuple[str, ...], site: str | None, everything: bool, at_once: bool, yes: bool
@@ -137,7 +139,7 @@ def _chosen(
 ) -> list[Hold]:
     """Return the holds that ids and groups name, oldest first."""
     if not which and not everything:
-        raise click.UsageError("Say which: ids or groups from `fedibridge holds`, or --all.")
+        raise click.UsageError("Name ids or groups from `fedibridge holds`, or --all.")
     with services.store.read() as tx:
         if everything:
             return stored.waiting(tx, site)
@@ -145,11 +147,11 @@ def _chosen(
         for name in which:
             number = name.removeprefix("g")
             if not number.isdecimal():
-                raise click.UsageError(f"“{name}” is no id like 17 and no group like g17.")
+                raise click.UsageError(f"“{name}” is neither an id such as 17 nor a group such as g17.")
             one = stored.by_id(tx, int(number))
             members = stored.of_group(tx, int(number)) if name != number else [one] if one else []
             if not members:
-                raise StoreError(f"Nothing is held under {name}; `fedibridge holds` lists all.")
+                raise StoreError(f"Nothing is on hold under {name}; `fedibridge holds` lists all.")
             found |= {hold.id: hold for hold in members}
     return [found[number] for number in sorted(found)]
 
@@ -158,9 +160,9 @@ def _ask_first(services: Services, chosen: Sequence[Hold]) -> None:
     """Have the owner confirm what many followers would notice; a script has to say `--yes`."""
     with services.store.read() as tx:
         readers = sum(followers.count(tx, site) for site in {hold.site for hold in chosen})
-    question = f"Let {_counted(chosen)} through, to {readers:,} followers?"
+    question = f"Send {_counted(chosen)} to {counted(readers, 'follower')}?"
     if not sys.stdin.isatty():
-        raise click.UsageError(f"{question} Say so with --yes.")
+        raise click.UsageError(f"{question} Confirm with --yes.")
     click.confirm(question, abort=True)
 
 

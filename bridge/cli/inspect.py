@@ -38,7 +38,7 @@ LITTLE_ROOM = 100 * MEGABYTE
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
-@click.option("--noted", is_flag=True, help="You know that the database is an older copy: say so no more.")
+@click.option("--noted", is_flag=True, help="Stop warning that the database is an older copy.")
 @click.pass_obj
 def status(settings: Settings, as_json: bool, noted: bool) -> None:
     """Show sites, sources and deliveries, and what is wrong with any of them."""
@@ -144,8 +144,8 @@ def _print_paused(found: dict[str, Any]) -> None:
     for site in found["sites"]:
         if site["paused"]:
             say(
-                f"✗ {site['handle']} is PAUSED: config.toml does not name it any more. It answers, but "
-                f"nothing new is published. Put [sites.{site['site']}] back, or end it: "
+                f"✗ {site['handle']} is PAUSED: it is no longer in config.toml. It still answers, but "
+                f"publishes nothing new. Put [sites.{site['site']}] back, or close the account: "
                 f"fedibridge site close {site['site']}",
                 style="red",
             )
@@ -156,32 +156,33 @@ def _print_paused(found: dict[str, Any]) -> None:
 def _print_waiting(found: dict[str, Any]) -> None:
     """Say what readers of the site see and followers do not yet."""
     if found["held"]:
-        say(f"Held for your word: {found['held']:,} (fedibridge holds).", style="yellow")
+        say(f"On hold: {found['held']:,} (fedibridge holds).", style="yellow")
     if found["scheduled"]:
-        say(f"Scheduled: {found['scheduled']}, the next for {found['next_post_at']:%d %b %Y %H:%M} UTC.")
+        say(f"Scheduled: {found['scheduled']}; next at {found['next_post_at']:%d %b %Y %H:%M} UTC.")
     if found["waiting_edits"]:
-        say(f"Edits that go out once they have stood for a while: {found['waiting_edits']}.")
+        say(f"Edits waiting out `edit_delay`: {found['waiting_edits']}.")
 
 
 def _print_trouble(found: dict[str, Any]) -> None:
     if found["clock"]:
-        say(f"✗ {found['clock'].capitalize()}: set it (NTP does). Nothing is given up for that.", style="red")
+        advice = "set it (NTP does that). Meanwhile no delivery is given up."
+        say(f"✗ {found['clock'].capitalize()}: {advice}", style="red")
     if found["database"]:
         say(f"✗ {found['database']}", style="red")
     if found["older_copy"]:
-        say(f"✗ {found['older_copy']} When you have seen to it: fedibridge status --noted", style="red")
+        say(f"✗ {found['older_copy']} Once you have dealt with it: fedibridge status --noted", style="red")
     if found["unguarded"]:
         say(
-            f'! Put this line at the top of config.toml: identity = "{found["unguarded"]}". Without it a '
-            "data folder that is not mounted looks like a first start.",
+            f'! Put this line at the top of config.toml: identity = "{found["unguarded"]}". Without it, an '
+            "unmounted data folder looks like a first start.",
             style="yellow",
         )
     for job in found["standing_jobs"]:
         why = f": {job['why']}" if job["why"] else ""
-        say(f"✗ The job “{job['job']}” stands since {job['since']:%d %b %H:%M} UTC{why}", style="red")
+        say(f"✗ The job “{job['job']}” has been stuck since {job['since']:%d %b %H:%M} UTC{why}", style="red")
     if found["free_bytes"] < LITTLE_ROOM:
         free = found["free_bytes"] / MEGABYTE
-        say(f"✗ Only {free:.0f} MB are free on the disk of the data folder: make room.", style="red")
+        say(f"✗ Only {free:.0f} MB free on the data folder's disk: make room.", style="red")
     counts = found["deliveries"]
     say(
         f"Deliveries: {counts.get('pending', 0)} waiting, {counts.get('delivered', 0)} delivered, "
@@ -193,7 +194,7 @@ def _print_trouble(found: dict[str, Any]) -> None:
             times = f" ({source['failures']} times in a row)" if source["failures"] > 1 else ""
             say(f"✗ {name}: {source['error']}{times}", style="red")
         if source["moved_to"]:
-            say(f"→ {name} moved for good to {source['moved_to']}: change config.toml", style="yellow")
+            say(f"→ {name} has moved permanently to {source['moved_to']}: change config.toml", style="yellow")
         for problem in source["problems"]:
             say(f"! {name}: {problem['where']}: {problem['what']}", style="yellow")
         for finding in lint.restore(source["findings"]):
@@ -217,7 +218,7 @@ def _print_trouble(found: dict[str, Any]) -> None:
         say(f"✗ a {one['type']} to {one['host']} was given up: {one['reason']}", style="red")
     for one in found["failing_inboxes"]:
         why = f"{one['error']} ({one['failures']} times)"
-        say(f"! {one['inbox']} fails, its server does not: {why}", style="yellow")
+        say(f"! {one['inbox']} fails although its server answers: {why}", style="yellow")
     for _, kind, host, why in found["delayed_arrivals"][:3]:
         say(f"! a {kind} from {host} waits: {why}", style="yellow")
     for _, kind, host, why in found["refused_arrivals"][:3]:

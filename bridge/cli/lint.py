@@ -15,6 +15,7 @@ from bridge.changes.keys import strong_keys
 from bridge.cli.output import print_json, say
 from bridge.cli.settings import Settings
 from bridge.config import Config, FeedSource, FolderSource
+from bridge.counted import counted
 from bridge.errors import BridgeError, SourceError
 from bridge.lint import Finding, Look, Severity, examine
 from bridge.look.own_files import folder_in
@@ -171,7 +172,7 @@ def _look_at_post(path: Path, dialect: DialectName) -> Look:
     entries = tuple(entry for entry in found.entries if entry.guid == name_of(path.name).key)
     problems = tuple(one for one in found.problems if one.where.partition(":")[0] == path.name)
     if not entries and not problems:
-        raise SourceError(f"{path} makes no post: it is a draft, it has expired, or it is a standing page.")
+        raise SourceError(f"{path} is not published: it is a draft, has expired, or is a standing page.")
     return Look(Harvest(entries, problems), utc_now())
 
 
@@ -184,8 +185,8 @@ def _print(name: str, look: Look | str, findings: Iterable[Finding]) -> None:
         return
     findings = list(findings)
     entries = len(look.harvest.entries)
-    things = f"{len(findings)} {'thing' if len(findings) == 1 else 'things'}" if findings else "nothing"
-    say(f"{name}: {entries} {'entry' if entries == 1 else 'entries'}, {things} to mend", style="bold")
+    things = counted(len(findings), "thing") if findings else "nothing"
+    say(f"{name}: {counted(entries, 'entry', 'entries')}, {things} to fix", style="bold")
     for problem in look.harvest.problems:
         say(f"! {problem.where}: {problem.what}", style="yellow")
     for finding in findings:

@@ -21,22 +21,22 @@ COMMANDS = {
         "worker": ("bridge.cli.run", "Run only a worker."),
     },
     "Do one thing": {
-        "poll": ("bridge.cli.once", "Look at the sources now, publish what is new, and return."),
-        "deliver": ("bridge.cli.once", "Deliver everything that is due, and return."),
+        "poll": ("bridge.cli.once", "Poll the sources now, publish what is new, and exit."),
+        "deliver": ("bridge.cli.once", "Deliver everything that is due, and exit."),
     },
-    "Have your say": {
-        "holds": ("bridge.cli.holds", "What waits for your word: let it through, or not."),
+    "Decide": {
+        "holds": ("bridge.cli.holds", "Review changes on hold."),
         "publish": ("bridge.cli.posts", "Send one post now, old or held."),
         "unpublish": ("bridge.cli.posts", "Delete a post everywhere, for good."),
         "site": ("bridge.cli.site", "Close an account, for good."),
         "resend": ("bridge.cli.posts", "Send a post again to everyone who follows now."),
     },
     "See what happens": {
-        "lint": ("bridge.cli.lint", "What is wrong with a feed, and how to mend it."),
-        "status": ("bridge.cli.inspect", "Sites, sources, and what is wrong with them."),
-        "preview": ("bridge.cli.preview", "How posts will look to followers, before anything is sent."),
-        "followers": ("bridge.cli.followers", "Who follows; let people in or turn them away."),
-        "deliveries": ("bridge.cli.deliveries", "What went where, what failed and why; send again."),
+        "lint": ("bridge.cli.lint", "Check a feed: what is wrong, and how to fix it."),
+        "status": ("bridge.cli.inspect", "Show sites, sources and their problems."),
+        "preview": ("bridge.cli.preview", "Show how posts will look, before anything is sent."),
+        "followers": ("bridge.cli.followers", "List followers; approve or reject requests."),
+        "deliveries": ("bridge.cli.deliveries", "Show what went where, what failed and why; retry."),
     },
 }
 
@@ -85,9 +85,9 @@ class Manual(click.Group):
     default="config.toml",
     show_default=True,
     envvar="FEDIBRIDGE_CONFIG",
-    help="The file that says who you are and where your writing comes from.",
+    help="The config file: who you are, and where your posts come from.",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Log every single delivery too.")
+@click.option("-v", "--verbose", is_flag=True, help="Also log every delivery.")
 @click.option("--local", type=int, hidden=True)
 @click.option("--allow", multiple=True, hidden=True)
 @click.option("--resolve", multiple=True, hidden=True)

@@ -10,6 +10,7 @@ import click
 from bridge.addresses import Reach
 from bridge.cli.output import console, say
 from bridge.cli.settings import Settings, check_site
+from bridge.counted import counted
 from bridge.deliver.deliverer import Deliverer
 from bridge.model import DeliveryState
 from bridge.net.client import Client
@@ -40,13 +41,13 @@ def poll(settings: Settings, site: str | None) -> None:
 
     with services.store.write() as tx:
         sources.make_due(tx, [source.id for source in before], now=begun)
-    with console().status("Looking at the sources …"):
+    with console().status("Polling …"):
         run_once(services, once)
     wanted = {source.id: source for source in before}
     after = [source for source in _sources_of(services, site) if source.id in wanted]
     missed = [source for source in after if not _was_read(wanted[source.id], source, since=begun)]
     read = len(after) - len(missed)
-    say(f"Looked at {read} {'source' if read == 1 else 'sources'}.")
+    say(f"Polled {counted(read, 'source')}.")
     _report_sources(after)
     _report_missed(missed)
 
@@ -68,7 +69,7 @@ def deliver(settings: Settings) -> None:
     with services.store.read() as tx:
         counts = delivery_reports.counts(tx)
     waiting = counts.get(DeliveryState.PENDING, 0)
-    say(f"Tried {tried} deliveries; {waiting} wait for another attempt.")
+    say(f"Tried {counted(tried, 'delivery', 'deliveries')}; waiting for another attempt: {waiting:,}.")
 
 
 def run_once(services: Services, once: Callable[[Client, asyncio.Event], Awaitable[_T]]) -> _T:
@@ -105,7 +106,7 @@ def _report_sources(polled: Iterable[Source]) -> None:
 def _report_missed(missed: Sequence[Source]) -> None:
     """Name what was not looked at, and why; what nobody else is reading makes the command fail."""
     for source in missed:
-        why = "another process is reading it" if source.leased else "it stays due"
-        say(f"{source.site}/{source.name}: was not looked at; {why}.", style="yellow")
+        why = "another process is polling it" if source.leased else "it stays due"
+        say(f"{source.site}/{source.name}: not polled: {why}.", style="yellow")
     if not all(source.leased for source in missed):
         raise SystemExit(1)

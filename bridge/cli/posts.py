@@ -9,6 +9,7 @@ from bridge.cli.once import run_once
 from bridge.cli.output import console, say
 from bridge.cli.settings import Settings
 from bridge.config import FolderSource
+from bridge.counted import counted
 from bridge.errors import StoreError
 from bridge.model import Post, PostState
 from bridge.publish import posts as publishing
@@ -34,13 +35,13 @@ def publish(settings: Settings, what: str) -> None:
             if post.state is PostState.PUBLISHED
             else "its id cannot come back"
         )
-        raise StoreError(f"{what} was {post.state} already; {hint}.")
-    with console().status("Looking at its pictures …"):
+        raise StoreError(f"{what} is already {post.state}; {hint}.")
+    with console().status("Examining its pictures …"):
         run_once(services, lambda client, _: SecondLooker(services, client).look_now(post))
     with services.store.write() as tx:
         post = posts.find(tx, post.site, post.id) or post
         sent = publishing.publish_now(tx, services, post, now=services.now())
-    say(f"On its way to {sent} inboxes: {describe(post)}")
+    say(f"“{describe(post)}” is on its way to {counted(sent, 'inbox', 'inboxes')}.")
 
 
 @click.command()
@@ -54,10 +55,10 @@ def unpublish(settings: Settings, what: str) -> None:
     services = settings.look()
     post = find_post(services, what, exactly=True)
     if post.deleted_at is not None:
-        raise StoreError(f"{what} was deleted already, {post.deleted_at:%d %b %Y}.")
+        raise StoreError(f"{what} was already deleted, on {post.deleted_at:%d %b %Y}.")
     with services.store.write() as tx:
         sent = publishing.delete_post(tx, services, post, state=PostState.WITHDRAWN, now=services.now())
-    say(f"Deleted; {sent} inboxes are told.")
+    say(f"Deleted. Telling {counted(sent, 'inbox', 'inboxes')}.")
 
 
 @click.command()
@@ -71,10 +72,10 @@ def resend(settings: Settings, what: str) -> None:
     services = settings.look()
     post = find_post(services, what)
     if post.state is not PostState.PUBLISHED:
-        raise StoreError(f"{what} is {post.state}, so it was not sent yet: `fedibridge publish` sends it.")
+        raise StoreError(f"{what} has not been sent yet (it is {post.state}): `fedibridge publish` sends it.")
     with services.store.write() as tx:
         sent = publishing.resend(tx, services, post, now=services.now())
-    say(f"On its way again to {sent} inboxes: {describe(post)}")
+    say(f"“{describe(post)}” is on its way again to {counted(sent, 'inbox', 'inboxes')}.")
 
 
 def find_post(services: Services, what: str, *, exactly: bool = False) -> Post:
@@ -88,13 +89,13 @@ def find_post(services: Services, what: str, *, exactly: bool = False) -> Post:
             found = posts.by_name(tx, name)
             if len(found) == 1 and exactly and not posts.is_called(tx, found[0], names):
                 address = found[0].page_url or services.ids.page(found[0].id)
-                raise StoreError(f"{what!r} is only a part of a name; if you mean it, say {address}")
+                raise StoreError(f"{what!r} is only part of a name; for this post, give {address}")
             if len(found) == 1:
                 return found[0]
             if found:
                 listed = "\n  ".join(post.page_url or post.id for post in found)
                 raise StoreError(f"Several posts match {what!r}; say which:\n  {listed}")
-    raise StoreError(f"There is no post of {what!r}. `fedibridge poll` reads what is new; then try again.")
+    raise StoreError(f"No post of {what!r} is known. `fedibridge poll` reads what is new; then try again.")
 
 
 def _names(services: Services, what: str) -> list[str]:

@@ -20,6 +20,7 @@ from bridge.cli.richpost import to_text
 from bridge.cli.settings import Settings, check_site
 from bridge.compose import compose_note
 from bridge.config import FeedSource, FolderSource
+from bridge.counted import counted
 from bridge.errors import BridgeError, SourceError
 from bridge.look.own_files import folder_of
 from bridge.markup.html import one_line
@@ -68,7 +69,7 @@ def preview(
     are read afresh, and nothing is published.
     """
     if bool(what) == everything:
-        raise click.UsageError("Say which post, by its page's address or its file, or --all.")
+        raise click.UsageError("Name a post by its page's address or its file, or use --all.")
     with TemporaryDirectory() as scratch:
         services = settings.look_or_try(Path(scratch))
         try:
@@ -81,7 +82,7 @@ def preview(
         print_json([dataclasses.asdict(one) for one in shown])
     elif html:
         _write(html, render_page(shown))
-        say(f"{len(shown)} post{'' if len(shown) == 1 else 's'} in {html}: open it in a browser.")
+        say(f"{counted(len(shown), 'post')} in {html}: open it in a browser.")
     else:
         for one in shown:
             _print(one)
@@ -150,7 +151,7 @@ def _wanted(services: Services, what: str | None, site: str | None) -> Wanted:
         (key, one) for key, one in every if isinstance(one, FolderSource) and path.is_relative_to(one.folder)
     ]
     if not folders:
-        raise SourceError(f"{what} is in none of the folders that config.toml names as sources.")
+        raise SourceError(f"{what} is not in any source folder that config.toml names.")
     return folders
 
 
@@ -213,7 +214,7 @@ def _problems(read: Sequence[Read], what: str | None) -> list[str]:
 def _not_found(what: str) -> str:
     if "://" in what:
         return f"None of the sources has an entry whose page is {what} (any more)."
-    return f"{what} makes no post: it is a draft, it has expired, or it is no Markdown."
+    return f"{what} is not published: it is a draft, has expired, or is not Markdown."
 
 
 # ── showing ──────────────────────────────────────────────────────────────────────────────────────
@@ -229,7 +230,7 @@ def _write(path: Path, page: str) -> None:
 def _print(one: Preview) -> None:
     screen = Console(highlight=False)  # not output's, which wraps no lines
     screen.print()
-    facts = f" · {one.kind} · {one.visibility} · {one.language or 'no language claimed'}"
+    facts = f" · {one.kind} · {one.visibility} · {one.language or 'no language given'}"
     screen.print(Text(one.title or "(no title)", "bold"), Text(facts, "dim"), sep="")
     mastodon: list[RenderableType] = [to_text(one.mastodon), *map(_box, one.attached)]
     mastodon[:0] = _warned(one.warning)

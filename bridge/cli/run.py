@@ -109,7 +109,7 @@ def until_there_is_room(open_: "Callable[[], Services]", *, pause: float = PAUSE
             time.sleep(pause)
     finally:
         quiet.setLevel(before)
-    log.warning("The database can be used now: starting.")
+    log.warning("The database is usable: starting.")
     return services
 
 
@@ -119,7 +119,7 @@ def _unless_away(open_: "Callable[[], Services]", tell: "Callable[..., None]") -
     except StoreDamaged:
         raise
     except StoreUnavailable as error:
-        tell("Waiting, to start when the database can be used: %s", error)
+        tell("Waiting for the database before starting: %s", error)
         return None
 
 

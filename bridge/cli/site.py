@@ -4,6 +4,7 @@ import click
 
 from bridge.cli.output import say
 from bridge.cli.settings import Settings
+from bridge.counted import counted
 from bridge.errors import StoreError
 from bridge.publish.closing import close as close_account
 from bridge.services import Services
@@ -30,14 +31,14 @@ def close(settings: Settings, key: str, yes: bool) -> None:
     handle, number, written = _about(services, key)
     if not yes:
         click.confirm(
-            f"Close {handle} for good? {_count(number, 'follower')} and {_count(written, 'post')} will be "
+            f"Close {handle} for good? {counted(number, 'follower')} and {counted(written, 'post')} will be "
             "deleted everywhere. This cannot be undone",
             abort=True,
         )
     with services.store.write() as tx:
         told = close_account(tx, services, key, now=services.now())
     say(
-        f"Closed {handle}. Telling {_count(told, 'inbox', 'inboxes')}: "
+        f"Closed {handle}. Telling {counted(told, 'inbox', 'inboxes')}: "
         "keep the bridge running until it is done."
     )
     say(f"Take [sites.{key}] out of config.toml.")
@@ -53,7 +54,3 @@ def _about(services: Services, key: str) -> tuple[str, int, int]:
             known = ", ".join(services.config.sites) or "none"
             raise StoreError(f"There is no site {key!r}; there is: {known}.")
         return services.site(key).handle, followers.count(tx, key), posts.count(tx, key)
-
-
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"{number:,} {one if number == 1 else many or f'{one}s'}"

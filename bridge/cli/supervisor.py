@@ -80,7 +80,7 @@ def _look_after(child: Child) -> None:
         return
     if now - child.started_at > STEADY:
         child.pause = FIRST_PAUSE
-    log.error("The %s process ended with code %s; starting it again.", child.name, child.process.returncode)
+    log.error("The %s process ended with code %s; restarting it.", child.name, child.process.returncode)
     os.close(child.pulse)
     child.restart_at = now + child.pause
     child.pause = min(child.pause * 2, LONGEST_PAUSE)

@@ -65,7 +65,7 @@ def _syntax_error(message: str, text: str, path: Path) -> str:
         return f"{path}: is not valid TOML: {message}"
     line = place[1] or len(text.splitlines()) or 1
     said = message[: place.start()]
-    hint = '. Text stands in straight quotes: "…"' if said == "Invalid value" else ""
+    hint = '. Put text in straight quotes: "…"' if said == "Invalid value" else ""
     return f"{path} line {line}: is not valid TOML: {said}{hint}"
 
 

@@ -23,7 +23,7 @@ def _same_handles(config: Config) -> Iterator[Problem]:
         if first.setdefault(site.handle, key) != key:
             yield Problem(
                 ("sites", key, "handle"),
-                f"{site.handle} is the handle of [sites.{first[site.handle]}] already; two sites need two",
+                f"[sites.{first[site.handle]}] already has the handle {site.handle}; each site needs its own",
             )
 
 
@@ -34,10 +34,10 @@ def _same_sources(key: str, site: SiteConfig) -> Iterator[Problem]:
         path: Path = ("sites", key, "sources", index)
         place = _place(source)
         if place in places:
-            yield Problem(path, f"{place} is a source of this site already; remove one of them")
+            yield Problem(path, f"{place} is already a source of this site; remove one of them")
         elif source.name in names:
             yield Problem(
-                path, f'another source of this site is called {source.name!r} already; add name = "…"'
+                path, f'another source of this site is already called {source.name!r}; add name = "…"'
             )
         places.add(place)
         names.add(source.name)
@@ -53,6 +53,6 @@ def _private_data_in_a_source(config: Config) -> Iterator[Problem]:
             if isinstance(source, FolderSource) and config.data.is_relative_to(source.folder):
                 yield Problem(
                     ("data",),
-                    f"{config.data} holds private keys and may not lie in the source {source.folder}",
+                    f"{config.data} holds private keys and must not lie in the source {source.folder}",
                 )
                 return

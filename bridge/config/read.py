@@ -20,6 +20,7 @@ from bridge.config.models import (
     SiteConfig,
 )
 from bridge.config.values import Between, Check, Length, Locate, Parse
+from bridge.counted import counted
 
 _HOMES: Mapping[str, type] = {
     "at the top of the file, before the first [table]": Config,
@@ -147,7 +148,7 @@ class _Reading:
 
     def _list(self, arguments: tuple[Any, ...], raw: Any, path: KeyPath) -> Any:
         if isinstance(raw, dict):
-            return self._refuse(path, "needs [[two brackets]], being a list of tables")
+            return self._refuse(path, "is a list of tables and needs [[two brackets]]")
         if not isinstance(raw, list):
             return self._refuse(path, "must be a list")
         found = tuple(self.value(arguments[0], item, (*path, number)) for number, item in enumerate(raw))
@@ -220,7 +221,7 @@ def _unknown_key(key: str, model: type) -> str:
     nearest = get_close_matches(key.lower().replace("-", "_"), known, n=1)
     if nearest:
         return f"unknown key; did you mean '{nearest[0]}'?"
-    return f"unknown key; known are {', '.join(known)}"
+    return f"unknown key; known keys: {', '.join(known)}"
 
 
 def _choices(choices: tuple[str, ...]) -> str:
@@ -235,4 +236,4 @@ def _in_words(limit: int | timedelta) -> str:
     seconds = int(limit.total_seconds())
     sizes = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
     size, unit = next(one for one in sizes if seconds % one[0] == 0)
-    return f"{seconds // size} {unit}{'s' if seconds != size else ''}"
+    return counted(seconds // size, unit)

@@ -118,7 +118,7 @@ def read_handle(text: str) -> str:
 
 def _read_user(user: str) -> str:
     if user == INSTANCE_USER:
-        raise ValueError(f"{user!r} is what the bridge itself is called: choose another name")
+        raise ValueError(f"{user!r} is the bridge's own name: choose another")
     if _NAME.fullmatch(user):
         return user
     if "." in user:
@@ -127,7 +127,7 @@ def _read_user(user: str) -> str:
         raise ValueError(
             f"write {user.lower()!r} without capitals: GoToSocial takes {user!r} for another name"
         )
-    raise ValueError(f"{user!r} is no name for a handle: use 1 to 30 of a–z, 0–9 and _")
+    raise ValueError(f"{user!r} cannot be the name in a handle: use 1 to 30 of a–z, 0–9 and _")
 
 
 def read_timezone(name: str) -> str:
@@ -135,7 +135,7 @@ def read_timezone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ValueError, OSError, ZoneInfoNotFoundError):
-        raise ValueError(f"{name!r} is no time zone: write one like 'Europe/Berlin'") from None
+        raise ValueError(f"{name!r} is not a time zone: write one such as 'Europe/Berlin'") from None
     return name
 
 
@@ -160,13 +160,13 @@ def read_listening_address(address: str) -> str:
 def _read_host_and_port(text: str) -> str:
     host, colon, port = text.partition(":")
     if colon and not (re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) < 65536):
-        raise ValueError(f"{port!r} is no port: use a number from 1 to 65535")
+        raise ValueError(f"{port!r} is not a port: use a number from 1 to 65535")
     try:
         host = idna.encode(host, uts46=True).decode("ascii")
     except UnicodeError as error:
-        raise ValueError(f"{host!r} is no domain name ({error})") from None
+        raise ValueError(f"{host!r} is not a domain name ({error})") from None
     if not _HOST.fullmatch(host):
-        raise ValueError(f"{host!r} is no domain name")
+        raise ValueError(f"{host!r} is not a domain name")
     return f"{host}:{int(port)}" if colon and int(port) != 443 else host
 
 
@@ -217,7 +217,7 @@ def read_post_template(text: str) -> str:
     known = ", ".join(f"{{{field}}}" for field in POST_FIELDS)
     fields = re.findall(r"\{([^{}]*)\}", text)
     if unknown := [field for field in fields if field not in POST_FIELDS]:
-        raise ValueError(f"{{{unknown[0]}}} is no field of a post; there are {known}")
+        raise ValueError(f"{{{unknown[0]}}} is not a field of a post; the fields are {known}")
     if not fields:
         ways = ", ".join(f'"{way}"' for way in POST_TEMPLATES)
         raise ValueError(f"must be {ways}, or a text of your own with at least one of {known}")

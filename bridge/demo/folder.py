@@ -42,7 +42,7 @@ def empty(folder: Path) -> None:
 def require_free(ports: Mapping[str, int]) -> None:
     """Raise `DemoError` for a port (by the name of its option) that cannot be listened on."""
     if len(set(ports.values())) < len(ports):
-        raise DemoError(f"{' and '.join(ports)} have to be different ports.")
+        raise DemoError(f"{' and '.join(ports)} must be different ports.")
     for option, port in ports.items():
         why = _why_not(port)
         if why:

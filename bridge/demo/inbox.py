@@ -57,7 +57,7 @@ class Inbox:
             document = self._wire.document(key_id)
             found = next((key for key in parse_keys(document) if key.id == key_id), None)
             if found is None or found.actor_id != document.get("id"):
-                raise SignatureError(f"{key_id} is no key that an actor lists as its own.")
+                raise SignatureError(f"{key_id} is not a key that an actor lists as its own.")
             self._keys[key_id] = found
         return self._keys[key_id]
 

@@ -36,9 +36,9 @@ class Wire:
         """Return the ActivityPub document at a URL; raises `BadDocument`, whatever goes wrong."""
         outcome = self.get(url, accept=ACTIVITY_JSON)
         if not isinstance(outcome, Answered) or outcome.status != 200:
-            raise BadDocument(f"{url} cannot be had: {explain(outcome)}.")
+            raise BadDocument(f"{url} could not be fetched: {explain(outcome)}.")
         if not is_activitypub(outcome.headers.get("content-type")):
-            raise BadDocument(f"{url} is no ActivityPub document.")
+            raise BadDocument(f"{url} is not an ActivityPub document.")
         return parse_document(outcome.body, url=outcome.url)
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Outcome:

@@ -13,6 +13,7 @@ from pathlib import Path
 from bridge.activitypub.keys import generate_ed25519, generate_rsa
 from bridge.config import Config, SiteConfig
 from bridge.config.remembered import from_kept, of_whom_only_the_handle_is_known, to_kept
+from bridge.counted import counted
 from bridge.errors import IdentityChanged
 from bridge.identity import witness
 from bridge.identity.witness import MARKER, Found, Witness
@@ -98,8 +99,8 @@ def _without_closed(tx: Tx, config: Config) -> dict[str, SiteConfig]:
         if site.handle in taken:
             raise IdentityChanged(
                 f"The account {site.handle} ([sites.{taken[site.handle].key}]) was closed on "
-                f"{taken[site.handle].closed_at:%d %b %Y}, and other servers have deleted it for good: "
-                f"nobody can be called that again. Choose another handle for sites.{key}."
+                f"{taken[site.handle].closed_at:%d %b %Y}; other servers have deleted it for good, so its "
+                f"handle cannot be used again. Choose another handle for sites.{key}."
             )
     return sites
 
@@ -136,7 +137,7 @@ def _paused(
 def _say_who_is_paused(paused: Iterable[str], handles: Mapping[str, str]) -> None:
     for key in paused:
         log.warning(
-            "PAUSED: %s is not in config.toml any more. It goes on answering, but nothing new is published. "
+            "PAUSED: %s is no longer in config.toml. It still answers, but publishes nothing new. "
             "Put [sites.%s] back, or close the account for good: fedibridge site close %s",
             handles[key], key, key,
         )  # fmt: skip
@@ -171,12 +172,12 @@ def _tell_how_to_guard(config: Config, current: Witness, written: list[Path]) ->
     """Say how a later start on the wrong data folder is noticed."""
     if config.identity is None and written == [witness.marker_of(config)]:
         log.warning(
-            'Put this line at the top of config.toml: identity = "%s". With it the bridge refuses to start '
-            "with other keys, when the disk of the data folder is not mounted.",
+            'Put this line at the top of config.toml: identity = "%s". With it, the bridge refuses to start '
+            "with other keys when the disk of the data folder is not mounted.",
             current.identity,
         )
     else:
-        log.info("The keys of this bridge are called %s.", current.identity)
+        log.info("The identity of this bridge is %s.", current.identity)
 
 
 def _notice_older_copy(tx: Tx, found: Iterable[Found]) -> None:
@@ -188,10 +189,10 @@ def _notice_older_copy(tx: Tx, found: Iterable[Found]) -> None:
     newest = max(ahead, key=lambda one: one.witness.generation)
     until = f"{newest.written_at:%d %b %Y %H:%M} UTC" if newest.written_at else "later"
     what = (
-        f"The database is an older copy than the one that was in use until {until} ({newest.path} says so). "
-        "Who followed since the copy was made is not in it and has to follow again; who unfollowed is in it "
-        "again, and what you unpublished or decided since has to be done again. What is sent a second time "
-        "has the ids it had, so servers show it once."
+        f"The database is an older copy of the one in use until {until} ({newest.path} says so). Followers "
+        "gained since the copy are missing and have to follow again; followers lost since are back; repeat "
+        "what you unpublished or decided since. Posts sent a second time keep their ids, so servers show "
+        "them once."
     )
     log.error("%s", what)
     identity.note_older_copy(tx, what, generation=newest.witness.generation + 1)
@@ -220,7 +221,7 @@ def refuse_changes(tx: Tx, config: Config, wanted: Mapping[str, str], found: Map
 
 def _how_to_begin_anew(followers: int, config: Config, found: Mapping[Path, Found]) -> str:
     if followers:
-        lost = f"{followers} {'follower' if followers == 1 else 'followers'}"
+        lost = counted(followers, "follower")
         return f"Beginning anew, with an empty database and data folder, would lose {lost}."
     guards = _to_forget(config, [path for path in found if path != witness.marker_of(config)])
     return (

@@ -47,7 +47,7 @@ RULES: tuple[Rule, ...] = (
         "invalid-xml",
         Severity.ERROR,
         "The feed is not well-formed XML.",
-        "What comes after the mistake may be lost or garbled, and stricter readers show nothing at all.",
+        "Everything after the mistake may be lost or garbled; strict readers show nothing at all.",
         "Escape &, < and > in the feed's template, or put HTML between <![CDATA[ and ]]>.",
         checks.invalid_xml,
         {
@@ -73,11 +73,11 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "changing-guids",
         Severity.ERROR,
-        "Guids change although the entries are the same.",
+        "Guids change while the entries stay the same.",
         "Readers take every renamed entry for a new post; the bridge recognises them by address, but only as "
         "long as that stays.",
-        "Make the guid of something that never changes: the permanent address, or an id from the front "
-        "matter. No time of building, no host name of a preview, no random number.",
+        "Build the guid from something that never changes: the permanent address, or an id from the front "
+        "matter. Use no build time, no host name of a preview and no random number.",
         checks.changing_guids,
         {
             "WordPress": "A plugin rewrites `the_guid`; WordPress's own (`/?p=123`) is right as it is.",
@@ -87,7 +87,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "undeclared-encoding",
         Severity.ERROR,
-        "The feed is not UTF-8, and does not say what it is.",
+        "The feed is not UTF-8 and does not declare its encoding.",
         "Umlauts, accents and quotation marks reach people as garbage.",
         'Save the feed\'s template as UTF-8, and begin it with <?xml version="1.0" encoding="utf-8"?>.',
         checks.undeclared_encoding,
@@ -109,7 +109,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "relative-links",
         Severity.WARNING,
-        "Links or pictures in the text begin without https://.",
+        "Links or pictures in the text have no whole address.",
         "Outside your site nobody can tell where they lead: links break and pictures are missing.",
         "Write whole addresses into the feed, or give the entries an xml:base.",
         checks.relative_links,
@@ -162,7 +162,7 @@ RULES: tuple[Rule, ...] = (
         Severity.WARNING,
         "Guids carry tracking parameters (utm_source and the like).",
         "The day the campaign changes, every old entry is new again for most readers.",
-        "Use the bare permanent address as the guid; add parameters to the link alone, or better to nothing.",
+        "Use the bare permanent address as the guid; add parameters only to the link, or better nowhere.",
         checks.tracking_in_guids,
         {"WordPress": "A statistics plugin adds them: look for “RSS” or “campaign tags” in its settings."},
     ),
@@ -178,7 +178,7 @@ RULES: tuple[Rule, ...] = (
         "same-link",
         Severity.WARNING,
         "Several entries lead to the same address.",
-        "Whoever knows posts by their address takes them for one.",
+        "Programs that tell posts apart by address take them for one.",
         "Give every entry the address of its own page, or one with #anchor.",
         checks.same_link,
     ),
@@ -202,8 +202,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "truncated-content",
         Severity.WARNING,
-        "The feed brings beginnings instead of posts.",
-        "The bridge can only make its excerpt of what is there; pictures further down are never seen.",
+        "The feed has only the beginnings of posts.",
+        "The bridge can only excerpt what is there, and never sees pictures further down.",
         "Put the whole text into the feed (content:encoded, content, content_html).",
         checks.truncated_content,
         {
@@ -219,7 +219,7 @@ RULES: tuple[Rule, ...] = (
         "images-without-alt",
         Severity.WARNING,
         "Pictures have no alternative text.",
-        "People who do not see them miss what they show, and many on the fediverse do not boost such posts.",
+        "People who cannot see them miss what they show, and many on the fediverse do not boost such posts.",
         'Describe each picture in a few words: alt="…", in Markdown `![…](picture.jpg)`.',
         checks.images_without_alt,
         {
@@ -230,8 +230,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "html-in-titles",
         Severity.WARNING,
-        "Titles hold HTML, or are escaped twice.",
-        "Titles are plain text: in many readers people see <em> or &amp;amp; as it stands.",
+        "Titles contain HTML, or are escaped twice.",
+        "Titles are plain text: many readers show <em> or &amp;amp; literally.",
         "Strip tags from titles and escape them once.",
         checks.html_in_titles,
         {
@@ -267,15 +267,15 @@ RULES: tuple[Rule, ...] = (
         "redirect-chain",
         Severity.WARNING,
         "The feed's address leads through several redirects.",
-        "Every look takes longer, and each hop is one more thing that may break; the bridge follows three.",
+        "Every poll takes longer, and each hop may break; the bridge follows three.",
         "Use the final address in config.toml, and let the old one lead straight to it.",
         checks.redirect_chain,
     ),
     Rule(
         "permanent-redirect",
         Severity.WARNING,
-        "The feed has moved for good.",
-        "The day the old address stops forwarding, followers get nothing more.",
+        "The feed has moved permanently.",
+        "Once the old address stops forwarding, followers get nothing more.",
         "Write the new address into config.toml, and keep the `name` of the source.",
         checks.permanent_redirect,
     ),
@@ -283,7 +283,7 @@ RULES: tuple[Rule, ...] = (
         "no-validators",
         Severity.WARNING,
         "The server sends neither ETag nor Last-Modified.",
-        "The whole feed is fetched at every look, though nothing is new: a burden on your server.",
+        "The whole feed is fetched at every poll, even when nothing is new: a burden on your server.",
         "Let the web server send ETag or Last-Modified for the feed; for a plain file every server does.",
         checks.no_validators,
         {"WordPress": "A caching or “performance” plugin removes them: exclude /feed/ from it."},
@@ -308,7 +308,7 @@ RULES: tuple[Rule, ...] = (
         "relative-enclosure",
         Severity.WARNING,
         "Enclosures have no whole address.",
-        "A file nobody can find is a post without its picture or its episode.",
+        "A post whose file cannot be found lacks its picture or its episode.",
         "Write enclosures with https:// and a host.",
         checks.relative_enclosure,
     ),
@@ -349,7 +349,7 @@ RULES: tuple[Rule, ...] = (
         "dates-without-zone",
         Severity.HINT,
         "Dates do not say their time zone.",
-        "Every reader guesses another one: posts may be hours off, or in the future.",
+        "Every reader guesses a different one: posts may be hours off, or in the future.",
         "Write dates with their offset: Fri, 01 May 2026 09:00:00 +0200, or 2026-05-01T09:00:00+02:00.",
         checks.dates_without_zone,
         {
@@ -362,7 +362,7 @@ RULES: tuple[Rule, ...] = (
         "too-few-entries",
         Severity.HINT,
         "The feed has very few entries.",
-        "If the site has more: a busy day pushes posts out of the feed before anyone saw them.",
+        "If the site has more, a busy day pushes posts out of the feed before anyone sees them.",
         "Keep at least ten entries in the feed.",
         checks.too_few_entries,
         {
@@ -377,7 +377,7 @@ RULES: tuple[Rule, ...] = (
         Severity.HINT,
         "The feed names no WebSub hub.",
         "New posts are found at the next poll, minutes later, instead of at once.",
-        "Name a hub in the feed and tell it when you publish, or let the build call: see docs/push.md.",
+        "Name a hub in the feed and tell it when you publish, or let your build call: see docs/push.md.",
         checks.no_hub,
         {
             "WordPress": "Install the plugin “WebSub”.",

@@ -72,7 +72,7 @@ def _is_hidden(path: str) -> bool:
 
 
 def _read(descriptor: int, limit: int) -> bytes:
-    """Read a picture and close it; OSError when it is no regular file, or too large."""
+    """Read a picture and close it; OSError when it is not a regular file, or too large."""
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size > limit:

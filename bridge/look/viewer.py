@@ -128,7 +128,7 @@ class Viewer:
             except BadPicture as error:
                 fresh[url] = Viewed(url, error=str(error))
             except Exception:  # a full disk, no process to be had: says nothing about the picture
-                log.exception("%s could not be looked at", url)
+                log.exception("%s could not be examined", url)
 
     async def _view_named(self, site: str, page: str) -> Viewed:
         """Look at the picture that a page names for its preview card."""

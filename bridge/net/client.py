@@ -226,7 +226,7 @@ class Client:
             raise UnusableAnswer(f"redirected ({response.status}) without saying where to")
         joined = join(url, location)
         if joined is None:
-            raise UnusableAnswer("redirected to something that is no URL")
+            raise UnusableAnswer("redirected to something that is not a URL")
         try:
             target = check_url(joined, reach=self._reach, schemes=schemes)
         except BadUrl as error:

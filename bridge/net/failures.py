@@ -143,7 +143,7 @@ def _reason(error: BaseException, timeout: float) -> str:
         case OSError():
             return os.strerror(error.errno).lower() if error.errno else "connection lost"
         case _:
-            return "the answer is no valid HTTP"
+            return "the answer is not valid HTTP"
 
 
 def _tls_reason(error: BaseException) -> str:

@@ -39,7 +39,7 @@ def unpacker(encoding: str) -> Unpacker:
             return Gunzip()
         case ["br"]:
             return Unbrotli()
-    raise Unpackable(f"the answer is packed as {', '.join(packings)}, which nobody asked for")
+    raise Unpackable(f"the answer is packed as {', '.join(packings)}, which was not asked for")
 
 
 class Plain:
@@ -74,7 +74,7 @@ class Gunzip:
             try:
                 yield self._inflate.decompress(packed, PIECE)
             except zlib.error:
-                raise Unpackable("the answer is no valid gzip") from None
+                raise Unpackable("the answer is not valid gzip") from None
             self.complete = self._inflate.eof
             packed = self._inflate.unused_data if self.complete else self._inflate.unconsumed_tail
 
@@ -94,6 +94,6 @@ class Unbrotli:
             try:
                 yield self._decoder.process(packed, output_buffer_limit=PIECE)
             except brotli.error:
-                raise Unpackable("the answer is no valid brotli") from None
+                raise Unpackable("the answer is not valid brotli") from None
             self.complete = self._decoder.is_finished()
             packed = b""

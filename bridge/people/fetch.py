@@ -208,7 +208,7 @@ class Fetcher:
         if isinstance(again, NotThere | NotNow):
             return again
         if get_id(again[0]) not in (own_id, again[1]) or get_id(again[0]) != own_id:
-            return NotThere(f"The document at {url} calls itself {own_id}, which is not so.")
+            return NotThere(f"The document at {url} calls itself {own_id}, which is not true.")
         return again[0]
 
     async def _fetch(self, url: str) -> tuple[Mapping[str, Any], str] | NotThere | NotNow:
@@ -226,7 +226,7 @@ class Fetcher:
         if outcome.status != 200:
             return NotNow(f"{url} answered {outcome.status}", now + (outcome.retry_after or _MINUTE))
         if not is_activitypub(outcome.headers.get("content-type")):
-            why = f"{url} is no ActivityPub document but {outcome.headers.get('content-type')}"
+            why = f"{url} is not an ActivityPub document but {outcome.headers.get('content-type')}"
             return NotThere(why, unclear=True)
         try:
             return parse_document(outcome.body, url=url), outcome.url
@@ -301,6 +301,6 @@ def _owner_of(
     try:
         pem = to_spki_pem(load_public_key(theirs[key_id].pem))
     except BadKey as error:
-        return NotThere(f"The key {key_id} is none that is taken here: {error}", owner=owner)
+        return NotThere(f"The key {key_id} is not accepted here: {error}", owner=owner)
     # Only the key asked for: what else the document lists has not said itself that it belongs there.
     return FoundActor(actor, (replace(theirs[key_id], pem=pem),))

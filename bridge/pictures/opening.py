@@ -53,7 +53,7 @@ def check_kind(body: bytes) -> None:
     """
     kind = sniff(body)
     if kind not in FORMATS.values() or (kind == HEIC and not find_spec("pillow_heif")):
-        raise BadPicture(f"it is {_NAMES.get(kind, 'no picture')}")
+        raise BadPicture(f"it is {_NAMES.get(kind, 'not a picture')}")
 
 
 def open_files(body: bytes) -> None:

@@ -11,6 +11,7 @@ from bridge.changes.judge import judge
 from bridge.changes.keys import all_keys
 from bridge.changes.matching import Known
 from bridge.changes.missing import oldest_date
+from bridge.counted import counted
 from bridge.errors import NotAFeed, ShrunkenFeed, SourceError
 from bridge.look.viewer import Viewer
 from bridge.model import Entry, Harvest, PostState, Problem
@@ -150,15 +151,15 @@ def _refuse_strangers(
     if alive and not harvest.entries:
         what = "the folder" if source.kind == "folder" else "the feed"
         raise SourceError(
-            f"{source.location}: {what} is empty, but {len(alive)} posts came from it. Nothing is concluded "
-            "from that: if they are really gone, `fedibridge unpublish` deletes them."
+            f"{source.location}: {what} is empty, although {counted(len(alive), 'post')} came from it. They "
+            "stay; if they are really gone, delete them with `fedibridge unpublish`."
         )
     hosts = {take_apart(post.page_url).host for post in alive if post.page_url}
     if source.kind == "feed" and is_strange(harvest.entries, known, hosts):
         raise NotAFeed(
-            f"{source.location}: this is another site's feed now: none of its {len(harvest.entries)} entries "
-            f"is known, and none links to {', '.join(sorted(hosts))}. If it really moved there, give the "
-            "source another `name` in config.toml: then what is in it now counts as old."
+            f"{source.location}: this looks like another site's feed: no entry is known, and none links to "
+            f"{', '.join(sorted(hosts))}. If the feed really moved, give the source another `name` in "
+            "config.toml; what is in it now then counts as old."
         )
 
 
@@ -170,7 +171,6 @@ def _refuse_remains(source: Source, harvest: Harvest, now: datetime) -> None:
     if source.shrunk_at is not None and now - source.shrunk_at >= SHRUNK_STANDS:
         return
     raise ShrunkenFeed(
-        f"{source.location}: the feed holds {found} {'entry' if found == 1 else 'entries'}, a poll ago it "
-        f"held {source.size}. It may have been cut off, so nothing is concluded from it yet; if it stays "
-        "like this for an hour, that is how it is now."
+        f"{source.location}: the feed has {counted(found, 'entry', 'entries')}; at the last good poll it had "
+        f"{source.size}. It may be cut off, so the drop is not trusted for an hour."
     )

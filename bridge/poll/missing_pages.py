@@ -11,6 +11,7 @@ from bridge.changes.change import Reason
 from bridge.changes.missing import CHECK_PAUSE, GONE_SPAN, PageCheck, is_deleted
 from bridge.model import Answered, Outcome
 from bridge.net.client import Client
+from bridge.publish.drafts import describe
 from bridge.publish.posts import delete_post
 from bridge.pump.engine import Stop, pump
 from bridge.services import Services
@@ -107,7 +108,8 @@ class PageAsker:
             holds.add(tx, new, now=now)
             absences.look_again(tx, absence.pk, due_at=None, missed=False)
         else:
-            log.info("%s answers %d: deleting its post", absence.post.page_url, look.status)
+            title = describe(absence.post)
+            log.info("%s answers %d: deleting “%s”", absence.post.page_url, look.status, title)
             delete_post(tx, self._services, absence.post, now=now)
 
     def _next_look(self, look: Look, now: datetime) -> datetime | None:

@@ -139,7 +139,7 @@ class Poller:
         url = source.moved_to or source.location
         outcome = await self._asking.ask(source, url)
         if isinstance(outcome, Unreachable) and outcome.fault is Fault.SHORTAGE:
-            log.warning("%s is read in a minute: %s", url, outcome.why)
+            log.warning("%s will be polled again in a minute: %s", url, outcome.why)
             return Polled(source, self._pace.interrupted(source, pause=OUR_PAUSE))
         if isinstance(outcome, Unreachable):
             return self._failed(source, f"{url}: {outcome.why}")
@@ -217,11 +217,11 @@ class Poller:
             read = await asyncio.to_thread(self._read_push, source, body, content_type)
             return await self._prepared(read)
         except asyncio.CancelledError:
-            log.debug("%s: interrupted; it is polled instead", source.location)
+            log.debug("%s: interrupted; polling instead", source.location)
         except BridgeError as error:
-            log.info("%s: what its hub pushed is no use (%s); it is polled instead", source.location, error)
+            log.info("%s: its hub's push was unusable (%s); polling instead", source.location, error)
         except Exception:  # as for a poll
-            log.exception("%s: what its hub pushed failed unexpectedly", source.location)
+            log.exception("%s: handling its hub's push failed unexpectedly", source.location)
         return Polled(source, self._pace.interrupted(source))
 
     def _read_push(self, source: Source, body: bytes, content_type: str | None) -> Polled:

@@ -15,6 +15,7 @@ from bridge.compose.body import body_of
 from bridge.compose.kinds import title_of
 from bridge.compose.template import shows_whole_text
 from bridge.config import SiteConfig
+from bridge.counted import counted
 from bridge.markup.as_seen_by import as_misskey, keep_as_mastodon
 from bridge.markup.html import plain_text, shorten, words_of
 from bridge.model import PUBLIC, Entry
@@ -172,15 +173,15 @@ def _remarks(
 
 def _on_being_sent(entry: Entry, now: datetime) -> Iterator[str]:
     if entry.in_doubt:
-        yield "It is not sent: what it says of being published, or of a warning, is not understood."
+        yield "It is not sent: what it says about publishing, or its warning, is not understood."
     elif not entry.wanted:
         yield "It is not sent: the post itself says so (fediverse: false)."
     if entry.no_date:
-        yield "Its date cannot be read: found only now, it would be held for you to decide."
+        yield "Its date cannot be read: as a new entry it would be put on hold."
     if entry.published_at and entry.published_at > now:
         yield f"It waits for its date, {entry.published_at:%d %b %Y %H:%M} UTC."
     elif entry.published_at and now - entry.published_at > OLD:
-        yield "It is older than two weeks: found only now, it would be held for you to decide."
+        yield "It is older than two weeks: as a new entry it would be put on hold."
 
 
 def _on_warnings(note: Mapping[str, Any], entry: Entry) -> Iterator[str]:
@@ -260,7 +261,7 @@ def _why_no_pictures(note: Mapping[str, Any], entry: Entry, config: SiteConfig) 
 
 
 def _pictures(number: int) -> str:
-    return "1 picture" if number == 1 else f"{number} pictures"
+    return counted(number, "picture")
 
 
 def _on_links(note: Mapping[str, Any], entry: Entry, config: SiteConfig) -> Iterator[Remark]:

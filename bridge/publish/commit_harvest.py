@@ -8,8 +8,9 @@ from functools import partial
 
 from bridge.changes.brake import FEWEST_EDITED
 from bridge.changes.change import Edited, Gone
+from bridge.counted import counted
 from bridge.model import Problem
-from bridge.publish.drafts import Plan, faulty, name_of
+from bridge.publish.drafts import Plan, describe, faulty, name_of
 from bridge.publish.posts import commit, delete_post
 from bridge.services import Services
 from bridge.store import Tx, absences, aside, entries, holds, posts
@@ -57,8 +58,8 @@ def commit_harvest(
         posts.name(tx, source.site, pk, names)
     _tell_what_is_held(source, plan)
     if anew := sum(change.anew for change, _ in plan.edited):
-        what = "1 post differs" if anew == 1 else f"{anew} posts differ"
-        log.info("%s: read otherwise than before: %s; followers are not told", source.location, what)
+        what = counted(anew, "post")
+        log.info("%s: %s now read differently; followers are not told", source.location, what)
     return problems
 
 
@@ -84,7 +85,7 @@ def _tell_what_is_held(source: Source, plan: Plan) -> None:
     held.update(gone.held for gone, _ in plan.gone)
     del held[None]
     for reason, number in held.items():
-        log.warning("%s: %d held for you: %s (fedibridge holds)", source.location, number, reason)
+        log.warning("%s: %d on hold: %s (fedibridge holds)", source.location, number, reason)
 
 
 def _hold_edit(tx: Tx, source: Source, change: Edited, post: KnownPost, *, now: datetime) -> None:
@@ -112,7 +113,5 @@ def _let_go(
     else:
         found = posts.find(tx, source.site, post.id)
         if found is not None:
-            log.info(
-                "%s: its file is gone or says so; deleting %s", source.location, found.page_url or found.id
-            )
+            log.info("%s: “%s”: file removed or withdrawn; deleting", source.location, describe(found))
             delete_post(tx, services, found, now=now)

@@ -206,6 +206,11 @@ def _later(before: datetime, now: datetime) -> datetime:
     return max(now, before + timedelta(seconds=1))
 
 
+_MAX_TITLE = 80  # characters that logs and lists show
+
+
 def describe(post: Post) -> str:
-    """Return a post's text in one line, for logs and lists."""
-    return plain_text(str(post.note.get("content", ""))).replace("\n", " ")[:80]
+    """Return a post's title, or else its first words, in one line, for logs and lists."""
+    lines = plain_text(str(post.note.get("content", ""))).split("\n")
+    words = str(post.note.get("name") or next(filter(str.strip, lines), "")) or post.page_url or post.id
+    return words if len(words) <= _MAX_TITLE else f"{words[: _MAX_TITLE - 1]}…"

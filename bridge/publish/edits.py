@@ -74,5 +74,5 @@ def send_edit(tx: Tx, services: Services, due: DueEdit, *, now: datetime) -> int
     outgoing.supersede(tx, new.object_uri, ["Update"], "superseded by a later edit", now=now)
     number = send(tx, new, due.post, now=now)
     edits.sent(tx, due.pk, now=now)
-    log.info("Edited “%s”: an Update on its way to %s", describe(due.post), inboxes(number))
+    log.info("Edited “%s”: the edit is on its way to %s", describe(due.post), inboxes(number))
     return number

@@ -18,7 +18,7 @@ from bridge.model import Post, PostState
 from bridge.net.client import Client
 from bridge.people.fetch import Fetcher
 from bridge.people.mentions import find_people
-from bridge.publish.drafts import Draft, as_news, draft_edited
+from bridge.publish.drafts import Draft, as_news, describe, draft_edited
 from bridge.publish.edits import plan_update
 from bridge.pump.engine import Stop, pump
 from bridge.services import Services
@@ -123,4 +123,4 @@ def _show(tx: Tx, services: Services, due: DueLook, post: Post, *, now: datetime
     identity.touch(tx)
     if is_news:
         plan_update(tx, services, post, due.known.pk, now=now)
-        log.info("%s has pictures or people now that could not be had before", post.page_url or post.id)
+        log.info("“%s” gets pictures or mentions that could not be fetched before", describe(post))

@@ -8,6 +8,7 @@ from bridge.activitypub import activities, documents
 from bridge.activitypub.ids import mint_activity_id
 from bridge.addresses import host_of
 from bridge.compose import mentioned
+from bridge.counted import counted
 from bridge.model import Post, PostState
 from bridge.services import Services
 from bridge.store import Tx, outgoing, posts, remote
@@ -39,7 +40,7 @@ def _tell_mentioned(tx: Tx, activity_pk: int, new: NewActivity, post: Post, *, n
 
 def inboxes(number: int) -> str:
     """Count inboxes in words."""
-    return f"{number} inbox" if number == 1 else f"{number} inboxes"
+    return counted(number, "inbox", "inboxes")
 
 
 def create_of(services: Services, post: Post, pk: int) -> NewActivity:

@@ -64,7 +64,7 @@ def _commit_created(
         return 0
     identity.touch(tx)
     if post.state is PostState.SCHEDULED:
-        log.info("Scheduled for %s: %s", f"{post.published_at:%d %b %Y %H:%M} UTC", describe(post))
+        log.info("Scheduled “%s” for %s", describe(post), f"{post.published_at:%d %b %Y %H:%M} UTC")
         return 0
     return _announce(tx, services, post, pk, now=now)
 
@@ -77,7 +77,7 @@ def _announce(tx: Tx, services: Services, post: Post, pk: int, *, now: datetime)
         return 0
     edits.was_sent(tx, pk)
     sent = send(tx, new, post, now=now)
-    log.info("Published “%s” on its way to %s", describe(post), inboxes(sent))
+    log.info("Published “%s”: on its way to %s", describe(post), inboxes(sent))
     return sent
 
 

@@ -34,7 +34,7 @@ class Standing:
 
     def __str__(self) -> str:
         because = f" ({self.why})" if self.why else ""
-        return f"the job “{self.job}” stands since {self.since:%Y-%m-%d %H:%M:%S} UTC{because}"
+        return f"the job “{self.job}” has been stuck since {self.since:%Y-%m-%d %H:%M:%S} UTC{because}"
 
 
 @dataclass

@@ -244,7 +244,7 @@ def _react(tx: Tx, services: Services, incoming: Incoming) -> str:
     kind = _KINDS[activity.type]
     key, emoji = _reaction(kind, services.ids.post(*where), activity.raw)
     if emoji and interactions.emojis(tx, pk, incoming.signer, other_than=emoji) >= MAX_REACTIONS:
-        return "enough emojis of theirs"
+        return "too many emojis from them"
     new = NewInteraction(
         site=where[0],
         post_pk=pk,
@@ -270,7 +270,7 @@ def _reply(tx: Tx, services: Services, incoming: Incoming) -> str:
     if inbox.was_undone(tx, act_key(incoming.signer, parts.id)):
         return "deleted before it came"
     if caps.replies_are_enough(tx, thread[1], incoming.signer):
-        return "not kept: the post has replies enough"
+        return "not kept: the post has enough replies"
     new = NewInteraction(
         site=thread[0],
         post_pk=thread[1],

@@ -212,7 +212,7 @@ class Receiver:
         """Say what is wrong with whose signature it is; raise `SignatureError` if it is nobody's."""
         if received.actor_id not in (key.actor_id, NOT_NAMED):
             return Refused(
-                received, f"It is signed by {key.actor_id} but says to come from {received.actor_id}."
+                received, f"It is signed by {key.actor_id} but claims to come from {received.actor_id}."
             )
         request = stored_request(received)
         verify(request, parse(request), load_public_key(key.pem), base_urls=[self._services.config.base_url])
@@ -221,7 +221,7 @@ class Receiver:
     def _without_key(self, received: Received, missing: NotThere, *, is_known: bool) -> SignerGone | Refused:
         if missing.gone and missing.absent == received.actor_id.partition("#")[0]:
             return SignerGone(received, received.actor_id, missing.why)
-        why = f"The key {received.key_id} cannot be had: {missing.why}"
+        why = f"The key {received.key_id} could not be fetched: {missing.why}"
         return Refused(received, why, is_known=is_known, may_be_gone=missing.absent is not None)
 
     def _cached_key(self, key_id: str) -> CachedKey | None:

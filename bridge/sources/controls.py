@@ -156,7 +156,7 @@ class _FieldReader:
             self.in_doubt = self.in_doubt or meaning == "warning"
             stays = f" {_STAYS}" if meaning == "warning" else ""
             self._complain(
-                f"{name} “{_shown(value)}” is no text. Write the words themselves, in quotes.{stays}"
+                f"{name} “{_shown(value)}” is not text. Write the words themselves, in quotes.{stays}"
             )
 
     def _set(self, name: str, value: Any) -> None:

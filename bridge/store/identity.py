@@ -73,19 +73,19 @@ def _nonsense(table: Table, row: Row[Any]) -> str:
     """Say what is wrong with a value that its column can hold."""
     match table.name:
         case "meta" if row.key == _GENERATION and not re.fullmatch("[0-9]{1,15}", row.value):
-            return f"it is no number: {row.value!r:.100}"
+            return f"it is not a number: {row.value!r:.100}"
         case "meta" if row.key == "base_url" and not re.fullmatch(r"https?://[^/\s]+", row.value):
-            return f"it is no address: {row.value!r:.100}"
+            return f"it is not an address: {row.value!r:.100}"
         case "sites" if not re.fullmatch(r"@[^@\s]+@[^@\s]+", row.handle):
-            return f"its handle is none: {row.handle!r:.100}"
+            return f"its handle is not one: {row.handle!r:.100}"
         case "sites" if not isinstance(row.config, dict | None):
-            return f"its config is none: {row.config!r:.100}"
+            return f"its config is not one: {row.config!r:.100}"
         case "sites" if not isinstance(row.told_pins, list | None):
-            return f"its pins are none: {row.told_pins!r:.100}"
+            return f"its pins are not a list: {row.told_pins!r:.100}"
         case "keys" if row.algorithm == _POST_IDS and not re.fullmatch("([0-9a-f]{2})+", row.private_pem):
             return "its secret cannot be read"
         case "keys" if row.algorithm != _POST_IDS and "PRIVATE KEY-----" not in row.private_pem:
-            return "it is no private key"
+            return "it is not a private key"
     return ""
 
 

@@ -66,7 +66,7 @@ def _revision(store: Store) -> str | None:
         revision = tx.scalar(text("SELECT version_num FROM alembic_version"))
     if not isinstance(revision, str) or not re.fullmatch("[0-9]{4}", revision):
         raise StoreError(
-            f"The database says that its schema is {revision!r:.100}, which is none: its table "
+            f"The database says that its schema is {revision!r:.100}, which does not exist: its table "
             "alembic_version is damaged. Restore a backup (docs/operations.md says how)."
         )
     return revision

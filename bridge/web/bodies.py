@@ -63,7 +63,7 @@ class Body:
                         self._timeout.reschedule(self._deadline(began))
         except TimeoutError:
             if self.is_cut:
-                raise Cut("Too much arrives at once; please retry.") from None
+                raise Cut("Too much is arriving at once; please retry.") from None
             raise
         finally:
             self._timeout = None

@@ -45,7 +45,7 @@ def _check_signature(headers: Headers, body: bytes, secret: str, now: datetime) 
         raise SignatureError(f"{TIMESTAMP} must be the Unix time in seconds, as `date +%s` prints it.")
     _check_time(int(timestamp), now, TIMESTAMP)
     if not _same(headers[SIGNATURE.lower()].strip().lower(), sign(secret, timestamp, body)):
-        raise SignatureError(f"{SIGNATURE} does not fit: sign TIMESTAMP.BODY with the site's hook_secret.")
+        raise SignatureError(f"{SIGNATURE} does not match: sign TIMESTAMP.BODY with the site's hook_secret.")
 
 
 def _check_ghost(header: str, body: bytes, secret: str, now: datetime) -> None:
@@ -74,7 +74,7 @@ def _check_time(seconds: int, now: datetime, name: str) -> None:
 
 def _demand(given: str, expected: str, name: str) -> None:
     if not _same(given.strip().lower(), expected):
-        raise SignatureError(f"{name} does not fit: its secret must be the site's hook_secret.")
+        raise SignatureError(f"{name} does not match: its secret must be the site's hook_secret.")
 
 
 def _is_number(text: str) -> bool:

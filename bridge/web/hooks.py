@@ -141,18 +141,18 @@ def _take_push(services: Services, token: str) -> Response:
 def _poll_now(services: Services, limit: RateLimit, site: str) -> Response:
     configured = services.config.sites.get(site)
     if configured is None or configured.hook_secret is None:
-        return error(404, "Nothing is to be called here: there is no such site, or it has no hook_secret.")
+        return error(404, "There is nothing to call here: there is no such site, or it has no hook_secret.")
     body = None if (request.content_length or 0) > MAX_CALL else read_body(MAX_CALL)
     if body is None:
         return error(413, f"A call may have {MAX_CALL} bytes at most.")
     headers = {name.lower(): value for name, value in request.headers.items()}
     build_calls.check(headers, body, configured.hook_secret, now=services.now())
     if not limit.allows(site):  # after the proof: strangers must not use up the owner's calls
-        return error(429, "Called too often; what is new will be found all the same.", retry_after=10)
+        return error(429, "Called too often; new posts will be found anyway.", retry_after=10)
     with services.store.write() as tx:
         ids = [source.id for source in sources.all_sources(tx) if source.site == site]
         sources.make_due(tx, ids, now=services.now())
-    log.info("%s: its build says that there is news.", site)
+    log.info("%s: the site's build called; polling.", site)
     return _accepted()
 
 

@@ -106,7 +106,7 @@ def _take_in(
     if _is_final(cached, actor, signed_at(signed, claim)):
         raise SignatureError(flaw)
     wait = math.ceil((cached.retry_at - services.now()).total_seconds())
-    return error(503, f"{flaw} Please come again: we shall look for a newer key.", retry_after=wait)
+    return error(503, f"{flaw} Please retry: we will look for a newer key.", retry_after=wait)
 
 
 def _refuse_unopened(services: Services, key_id: str) -> None:
@@ -160,7 +160,7 @@ def _flaw(
     if cached is None:
         return "Its key is not known here."
     if cached.pem is None:
-        return f"The key {claim.key_id} cannot be had: {cached.error}"
+        return f"The key {claim.key_id} could not be fetched: {cached.error}"
     try:
         _verify_with(services, signed, claim, actor, RemoteKey(cached.id, cached.actor_id or "", cached.pem))
     except BadKey as flaw:
@@ -199,7 +199,7 @@ def _arrival(
 def _store_known(services: Services, arrival: Arrival) -> Response:
     with services.store.write() as tx:
         if inbox.waiting(tx, verified=True) >= caps.MAX_WAITING:
-            return error(503, "Too much waits here to take effect; please retry.", retry_after=300)
+            return error(503, "Too many activities wait here; please retry.", retry_after=300)
         inbox.store(tx, arrival, now=services.now())
     return _accepted()
 

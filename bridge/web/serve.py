@@ -52,7 +52,7 @@ async def serve(host: str, port: int, services: "Services") -> None:
     with suppress(asyncio.CancelledError):
         await serving
     if not server.interrupt_signal:
-        raise BridgeError("The web server ended by itself; what it wrote before says why. Start it again.")
+        raise BridgeError("The web server stopped by itself; its last lines say why. Start it again.")
 
 
 def serve_with_many(host: str, port: int, open_: "Callable[[], Services]", *, workers: int) -> None:

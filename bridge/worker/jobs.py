@@ -118,7 +118,7 @@ class Worker:
             ),
             ("look at actors", lambda: self._registrar.run(stop), TICK * 4, _minutes(5)),
             ("poll", lambda: self._poller.run(stop), TICK, _minutes(15)),
-            ("take what hubs push", lambda: self._subscriber.take_pushes(stop), TICK, _minutes(15)),
+            ("handle hub pushes", lambda: self._subscriber.take_pushes(stop), TICK, _minutes(15)),
             ("ask hubs", lambda: self._subscriber.run(stop), TICK * 4, _minutes(5)),
             ("watch folders", self._watch, self._services.config.polling.folder_interval, _minutes(10)),
             (
@@ -127,13 +127,13 @@ class Worker:
                 TICK * 2,
                 _minutes(5),
             ),
-            ("tell about pins", self._in_thread(self._pinner.run), TICK * 20, _minutes(5)),
-            ("ask missing pages", lambda: self._asker.run(stop), TICK * 20, _minutes(5)),
+            ("announce pins", self._in_thread(self._pinner.run), TICK * 20, _minutes(5)),
+            ("check missing pages", lambda: self._asker.run(stop), TICK * 20, _minutes(5)),
             ("look at pictures again", lambda: self._looker.run(stop), TICK * 20, _minutes(10)),
             ("heartbeat", self._in_thread(self.beat), HEARTBEAT, _minutes(3)),
             ("housekeeping", self._in_thread(self._keep_house), HOUSEKEEPING, _minutes(60)),
             ("check the database", self._in_thread(self._services.store.check), CHECKS, _minutes(120)),
-            ("count that it is in use", self._in_thread(self._count_on), COUNTS, _minutes(5)),
+            ("note that it is in use", self._in_thread(self._count_on), COUNTS, _minutes(5)),
             ("keep within bounds", self._in_thread(self._keep_within_bounds), BOUNDS, _minutes(10)),
         ]
         for name, job, every, limit in jobs:
@@ -194,10 +194,10 @@ class Worker:
             if services.store.is_sqlite:  # one machine, one worker: whoever held a lease is dead
                 recovered = sum(recover(tx, now=now) for recover in _RECOVER)
                 if recovered:
-                    log.info("Picking up %d pieces of work that were under way.", recovered)
+                    log.info("Picking up work that was under way: %d.", recovered)
             silent = admission.review(tx, services, now=now)
             if silent:
-                log.warning("%d inboxes get no posts: they are no addresses to deliver to.", silent)
+                log.warning("Inboxes that get no posts, for nothing can be delivered there: %d.", silent)
             subscriptions.follow_config(tx, now=now)
             if older := identity.older_copy(tx):
                 log.warning("%s (fedibridge status --noted)", older)
@@ -213,7 +213,7 @@ class Worker:
         except StoreUnavailable:
             raise
         except Exception:
-            log.exception("Whether the profile of %s changed cannot be told", site)
+            log.exception("Cannot tell whether the profile of %s changed", site)
 
     def _publish_due(self) -> int:
         return publish_due(self._services)
@@ -240,9 +240,9 @@ class Worker:
     def _tell_of_clock(self, said: str) -> None:
         """Log once that the clock is wrong, and once that it no longer seems to be."""
         if said and not self._said_of_clock:
-            log.error("Something is wrong: %s. Set it (NTP does); nothing is given up for that.", said)
+            log.error("Something is wrong: %s. Set it (NTP does that); no delivery is given up.", said)
         elif self._said_of_clock and not said:
-            log.warning("The clock of this machine says what others say again")
+            log.warning("The clock of this machine agrees with other servers again")
         self._said_of_clock = said
 
     def _tell(self, standing: list[Standing]) -> None:
@@ -252,7 +252,7 @@ class Worker:
             if one.job not in self._standing:
                 log.error("Something is wrong: %s", one)
         for job in self._standing - jobs:
-            log.warning("The job “%s” goes on", job)
+            log.warning("The job “%s” is running again", job)
         self._standing = jobs
 
     def _count_on(self) -> None:
@@ -310,7 +310,7 @@ async def work(services: Services) -> None:
         scheduler.start()
         watchdog.start()
         time_is_kept = asyncio.ensure_future(timekeeper.run(stop, worker.beat))
-        log.info("The worker is at work for %s", services.config.base_url)
+        log.info("The worker runs for %s", services.config.base_url)
         await stop.wait()
         log.info("Stopping: finishing what is under way.")
         scheduler.pause()

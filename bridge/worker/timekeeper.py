@@ -61,7 +61,7 @@ class Timekeeper:
             except StoreUnavailable:
                 continue  # the store has logged it; until it is back we go by the time that passed
             except Exception:
-                log.exception("What was due could not be moved with the clock; it is tried again")
+                log.exception("Could not move due times with the clock; trying again")
 
     def check(self) -> bool:
         """Return whether the clock was set; then all that is timed has moved with it."""
@@ -74,7 +74,7 @@ class Timekeeper:
         self._put_right(jump)
         self._clock.adopt(jump)
         way = "forward" if jump > timedelta() else "back"
-        log.warning("The clock was set %s by %s: what was due has moved with it.", way, _shown(abs(jump)))
+        log.warning("The clock was set %s by %s: due times moved with it.", way, _shown(abs(jump)))
         return True
 
     def _put_right(self, jump: timedelta) -> None:
@@ -98,8 +98,8 @@ class Timekeeper:
             return True
         if not self._doubted:
             log.error(
-                "The system's clock says %s, which cannot be: other servers refuse what is signed then. "
-                "Nothing is done by it; set it (NTP does).",
+                "The system's clock says %s, which cannot be right: other servers refuse signatures of that "
+                "date. Set the clock (NTP does that); until then nothing is timed by it.",
                 f"{wall:%d %b %Y}",
             )
         self._doubted = True

@@ -152,7 +152,7 @@ def test_a_web_process_that_may_not_start_says_why_without_a_traceback(
 
 
 def test_wrong_usage_is_exit_code_two(ask) -> None:
-    assert "Say what" in ask("deliveries", "retry", code=2)
+    assert "Name what to retry" in ask("deliveries", "retry", code=2)
     assert "there is: cafe" in ask("poll", "bakery", code=2)
 
 
@@ -200,9 +200,9 @@ def test_status_says_what_followers_do_not_see_yet(lab: Lab, ask) -> None:
     lab.blog.post("Soon", date=lab.clock.now() + timedelta(days=3))
     lab.poll()
     shown = ask("status")
-    assert "Held for your word: 1 (fedibridge holds)." in shown
-    assert f"Scheduled: 1, the next for {lab.clock.now() + timedelta(days=3):%d %b %Y %H:%M} UTC." in shown
-    assert "Edits that go out once they have stood for a while: 1." in shown
+    assert "On hold: 1 (fedibridge holds)." in shown
+    assert f"Scheduled: 1; next at {lab.clock.now() + timedelta(days=3):%d %b %Y %H:%M} UTC." in shown
+    assert "Edits waiting out `edit_delay`: 1." in shown
 
 
 def test_status_for_scripts_is_json(lab: Lab, ask) -> None:
@@ -217,7 +217,7 @@ def test_status_for_scripts_is_json(lab: Lab, ask) -> None:
 def test_status_warns_of_a_disk_that_is_nearly_full(ask, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "make room" not in ask("status")
     monkeypatch.setattr(inspect, "LITTLE_ROOM", 1 << 62)
-    assert re.search(r"✗ Only \d+ MB are free on the disk of the data folder: make room.", ask("status"))
+    assert re.search(r"✗ Only \d+ MB free on the data folder's disk: make room.", ask("status"))
 
 
 # ── followers ─────────────────────────────────────────────────────────────────────────────────────
@@ -260,7 +260,7 @@ def test_a_follower_who_was_let_in_is_not_thrown_out_by_the_way(make_services, c
         alice = follower(lab)
         lab.follow(alice, CAFE.replace("cafe", "bakery"))
         who = alice.handle
-        with pytest.raises(StoreError, match="does not wait"):
+        with pytest.raises(StoreError, match="is not waiting"):
             followers._waiting(lab.services, who, None)
         with pytest.raises(StoreError, match="--site"):
             followers._of_one_site(lab.services, who, None)
@@ -320,9 +320,9 @@ def test_poll_and_deliver_bring_a_post_to_its_followers(lab: Lab, bridge) -> Non
     alice = follower(lab)
     lab.poll()
     lab.blog.post("Fresh buns")
-    assert bridge("poll", "cafe").stdout.strip() == "Looked at 1 source."
+    assert bridge("poll", "cafe").stdout.strip() == "Polled 1 source."
     assert alice.peer.types == ["Accept"]
-    assert bridge("deliver").stdout.strip() == "Tried 1 deliveries; 0 wait for another attempt."
+    assert bridge("deliver").stdout.strip() == "Tried 1 delivery; waiting for another attempt: 0."
     assert alice.peer.types == ["Accept", "Create"]
 
 
@@ -331,7 +331,7 @@ def test_poll_looks_at_every_source_however_many_one_host_has(lab: Lab, bridge) 
     feeds = (f"{lab.blog.url}/{number}.xml" for number in range(MOST_OF_A_HOST * 2 + 3))
     lab.change_config(sources=lab.feed + "".join(f'{other}{feed}"' for feed in feeds))
     lab.blog.requests.clear()
-    assert bridge("poll", "cafe").stdout.strip() == f"Looked at {MOST_OF_A_HOST * 2 + 4} sources."
+    assert bridge("poll", "cafe").stdout.strip() == f"Polled {MOST_OF_A_HOST * 2 + 4} sources."
     assert len({request.path for request in lab.blog.requests}) == MOST_OF_A_HOST * 2 + 4
 
 
@@ -347,7 +347,7 @@ def test_poll_names_what_it_did_not_look_at(lab: Lab, tmp_path: Path) -> None:
         polling.send_signal(signal.SIGINT)
         shown, _ = polling.communicate(timeout=30)
         caller.close()
-    assert shown.splitlines() == ["Looked at 0 sources.", "cafe/mute: was not looked at; it stays due."]
+    assert shown.splitlines() == ["Polled 0 sources.", "cafe/mute: not polled: it stays due."]
     assert polling.returncode == 1
 
 
@@ -384,7 +384,7 @@ def test_what_was_given_up_can_be_sent_again(lab: Lab, ask) -> None:
     lab.publish("Fresh buns")
     lab.deliver()
     alice.peer.inbox_status = 202
-    assert ask("deliveries", "retry", "--post", "fresh-buns") == "1 delivery is due now.\n"
+    assert ask("deliveries", "retry", "--post", "fresh-buns") == "Due now: 1 delivery.\n"
     lab.wait(seconds=30)
     lab.deliver()
     assert alice.peer.types == ["Accept", "Create"]
@@ -400,7 +400,7 @@ def test_a_post_is_found_by_every_address_it_has_here(lab: Lab, ask, address: st
     lab.deliver()
     name = address.format(base=lab.services.config.base_url, id=post.id)
     assert len(json.loads(ask("deliveries", "--post", name, "--json"))) == 1
-    assert ask("unpublish", name) == "Deleted; 1 inboxes are told.\n"
+    assert ask("unpublish", name) == "Deleted. Telling 1 inbox.\n"
     assert lab.newest().id != post.id
 
 
@@ -409,7 +409,7 @@ def test_a_part_of_an_address_is_not_enough_to_delete_a_post(lab: Lab, bridge) -
     assert page_url
     done = bridge("unpublish", "fresh")
     assert done.returncode == 1
-    assert f"say {page_url}" in done.stderr
+    assert f"give {page_url}" in done.stderr
     assert lab.newest().deleted_at is None
 
 

@@ -62,7 +62,7 @@ def test_what_one_poll_brought_is_one_line(lab: Lab, ask: Callable[..., str]) ->
     shown = ask("holds")
     assert "37 new posts" in shown and "more new entries at once" in shown
     assert shown.count("cafe/blog") == 1 and len(shown.splitlines()) < 12
-    assert "Held for your word: 37 (fedibridge holds)." in ask("status")
+    assert "On hold: 37 (fedibridge holds)." in ask("status")
     lab.wait(minutes=20)
     lab.blog.post("Old news", date=datetime(2020, 1, 1, tzinfo=UTC))
     lab.poll()
@@ -87,11 +87,11 @@ def test_scripts_see_every_single_one(lab: Lab, ask: Callable[..., str]) -> None
 def test_what_is_not_held_cannot_be_decided(lab: Lab, ask: Callable[..., str]) -> None:
     flood(lab, 6)
     ask("holds", "ignore", "g99", code=1)
-    assert "is no id like 17" in ask("holds", "ignore", "buns", code=2)
-    assert "Say which" in ask("holds", "publish", code=2)
+    assert "is neither an id such as 17" in ask("holds", "ignore", "buns", code=2)
+    assert "Name ids or groups" in ask("holds", "publish", code=2)
     ask("holds", "ignore", "g1")
     ask("holds", "publish", "1", code=1)
-    assert "Nothing waits for you." in ask("holds")
+    assert "Nothing is on hold." in ask("holds")
 
 
 # ── decided ───────────────────────────────────────────────────────────────────────────────────────
@@ -100,7 +100,7 @@ def test_what_is_not_held_cannot_be_decided(lab: Lab, ask: Callable[..., str]) -
 def test_many_are_let_through_only_when_that_is_confirmed(lab: Lab, ask: Callable[..., str]) -> None:
     lab.follow(lab.peer().person())
     flood(lab)
-    assert "37 new posts through, to 1 followers? Say so with --yes" in ask("holds", "publish", "g1", code=2)
+    assert "Send 37 new posts to 1 follower? Confirm with --yes" in ask("holds", "publish", "g1", code=2)
     assert len(waiting(lab)) == MANY
 
 
@@ -139,7 +139,7 @@ def test_what_is_ignored_is_shown_nowhere_and_does_not_come_up_again(
     lab: Lab, ask: Callable[..., str]
 ) -> None:
     flood(lab)
-    assert "37 new posts left as it is" in ask("holds", "ignore", "--all")
+    assert "37 new posts left as they were" in ask("holds", "ignore", "--all")
     lab.blog.items[3].text = "Other words"
     lab.poll()
     assert (states(lab), waiting(lab), lab.posts()) == ({PostState.IGNORED}, [], [])

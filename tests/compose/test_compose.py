@@ -735,9 +735,9 @@ def test_front_matter_steers_a_post(lines: list[str], controls: Controls) -> Non
         ("fediverse_images: maybe", "neither true nor false", True),
         ("fediverse: '@ann@social.example'", "says nothing about this post", True),
         ("fediverse: {titel: x}", "fediverse.titel is unknown; fediverse takes publish, warning", False),
-        ("cw: true", "is no text", False),
-        ("cw: [a, b]", "is no text", False),
-        ("cw: {a: b}", "is no text", False),
+        ("cw: true", "is not text", False),
+        ("cw: [a, b]", "is not text", False),
+        ("cw: {a: b}", "is not text", False),
     ],
 )
 def test_what_is_not_understood_is_a_problem_and_never_publishes_by_mistake(

@@ -241,7 +241,7 @@ folder = "face.png"
         ("port = 1", "port: unknown key here; it belongs in [server]"),
         (
             "qqq = 1",
-            "qqq: unknown key; known are base_url, data, database, contact, identity, server, polling, "
+            "qqq: unknown key; known keys: base_url, data, database, contact, identity, server, polling, "
             "delivery, sites",
         ),
         ("contact = 'nobody'", 'contact: must be a mail address or a web address ("https://…")'),
@@ -329,7 +329,7 @@ def test_a_wrong_value_outside_the_sites_is_refused(folder, top, message):
         ("https://[", "Invalid IPv6 URL"),
         ("https://me@cafe.example", "must not hold a user name or password"),
         ("https://cafe.example:99999", "Port out of range 0-65535"),
-        ("https://cafe_bar.example", "'cafe_bar.example' is no domain name"),
+        ("https://cafe_bar.example", "'cafe_bar.example' is not a domain name"),
     ],
 )
 def test_a_base_url_that_is_no_bare_host_is_refused(folder, base_url, message):
@@ -345,12 +345,15 @@ def test_a_base_url_that_is_no_bare_host_is_refused(folder, base_url, message):
         ("@cafe", 'must be written "@name@domain", for example "@cafe@cafe.example"'),
         ("@ca.fe@cafe.example", "'ca.fe' may not contain dots: Misskey cuts a handle at its first dot"),
         ("@Cafe@cafe.example", "write 'cafe' without capitals: GoToSocial takes 'Cafe' for another name"),
-        ("@café@cafe.example", "'café' is no name for a handle: use 1 to 30 of a–z, 0–9 and _"),
-        (f"@{'x' * 31}@cafe.example", f"'{'x' * 31}' is no name for a handle: use 1 to 30 of a–z, 0–9 and _"),
-        ("@cafe@cafe.example:0", "'0' is no port: use a number from 1 to 65535"),
-        ("@cafe@cafe.example:x", "'x' is no port: use a number from 1 to 65535"),
-        ("@cafe@cafe.example/x", "'cafe.example/x' is no domain name"),
-        ("@cafe@-", "'-' is no domain name"),
+        ("@café@cafe.example", "'café' cannot be the name in a handle: use 1 to 30 of a–z, 0–9 and _"),
+        (
+            f"@{'x' * 31}@cafe.example",
+            f"'{'x' * 31}' cannot be the name in a handle: use 1 to 30 of a–z, 0–9 and _",
+        ),
+        ("@cafe@cafe.example:0", "'0' is not a port: use a number from 1 to 65535"),
+        ("@cafe@cafe.example:x", "'x' is not a port: use a number from 1 to 65535"),
+        ("@cafe@cafe.example/x", "'cafe.example/x' is not a domain name"),
+        ("@cafe@-", "'-' is not a domain name"),
     ],
 )
 def test_a_handle_that_some_server_would_not_take_is_refused(folder, handle, message):
@@ -463,7 +466,7 @@ def test_a_site_without_sources_is_refused_with_a_hint(folder):
 
 def test_single_brackets_around_sources_are_explained(folder):
     found = refusal(folder, TOP + SITE + '[sites.cafe.sources]\nfolder = "content"')
-    assert found == "config.toml line 6: sites.cafe.sources: needs [[two brackets]], being a list of tables"
+    assert found == "config.toml line 6: sites.cafe.sources: is a list of tables and needs [[two brackets]]"
 
 
 @pytest.mark.parametrize("text", ["", "sites = {}"])
@@ -489,8 +492,8 @@ def test_a_site_key_that_makes_no_address_is_refused(folder, key, message):
 def test_two_sites_with_one_handle_are_refused(folder):
     second = (SITE + FEED).replace("sites.cafe", "sites.bar").replace("@cafe@cafe", "@cafe@CAFE")
     assert refusal(folder, TOP + SITE + FEED + second) == (
-        "config.toml line 9: sites.bar.handle: @cafe@cafe.example is the handle of [sites.cafe] already; "
-        "two sites need two"
+        "config.toml line 9: sites.bar.handle: [sites.cafe] already has the handle @cafe@cafe.example; "
+        "each site needs its own"
     )
 
 
@@ -498,9 +501,9 @@ def test_one_place_is_a_source_of_a_site_only_once(folder):
     first = '[[sites.cafe.sources]]\nfolder = "content"\n'
     twice = first + '[[sites.cafe.sources]]\nname = "b"\nfolder = "./content/"\n'
     assert refusal(folder, TOP + SITE + twice) == (
-        "config.toml line 8: sites.cafe.sources: content is a source of this site already; remove one of them"
+        "config.toml line 8: sites.cafe.sources: content is already a source of this site; remove one of them"
     )
-    assert "https://cafe.example/feed.xml is a source of this site already" in refusal(
+    assert "https://cafe.example/feed.xml is already a source of this site" in refusal(
         folder, TOP + SITE + FEED + FEED
     )
 
@@ -509,7 +512,7 @@ def test_two_sources_of_a_site_need_two_names(folder):
     (folder / "old" / "content").mkdir(parents=True)
     two = '[[sites.cafe.sources]]\nfolder = "content"\n[[sites.cafe.sources]]\nfolder = "old/content"\n'
     assert refusal(folder, TOP + SITE + two) == (
-        "config.toml line 8: sites.cafe.sources: another source of this site is called 'content' already; "
+        "config.toml line 8: sites.cafe.sources: another source of this site is already called 'content'; "
         'add name = "…"'
     )
 
@@ -517,7 +520,7 @@ def test_two_sources_of_a_site_need_two_names(folder):
 def test_keys_are_never_kept_where_posts_are_read(folder):
     text = TOP + 'data = "content/data"\n' + SITE + '[[sites.cafe.sources]]\nfolder = "content"\n'
     assert refusal(folder, text) == (
-        "config.toml line 2: data: content/data holds private keys and may not lie in the source content"
+        "config.toml line 2: data: content/data holds private keys and must not lie in the source content"
     )
 
 
@@ -537,9 +540,9 @@ def test_a_missing_file_says_where_to_start(tmp_path):
         ('a = 1\nb = "x', "config.toml line 2: is not valid TOML: Unterminated string"),
         (
             "a = 1\nb = x\n",
-            "config.toml line 2: is not valid TOML: Invalid value. Text stands in straight quotes",
+            "config.toml line 2: is not valid TOML: Invalid value. Put text in straight quotes",
         ),
-        ("b = “x”\n", "config.toml line 1: is not valid TOML: Invalid value. Text stands in straight quotes"),
+        ("b = “x”\n", "config.toml line 1: is not valid TOML: Invalid value. Put text in straight quotes"),
         ("a = 1\na = 2\n", "config.toml line 2: is not valid TOML: Cannot overwrite a value"),
         ("[a]\n[a]\n", "config.toml line 2: is not valid TOML: Cannot declare ('a',) twice"),
         ("a = " + "[" * 100_000, "config.toml: is nested too deeply to be a config file"),

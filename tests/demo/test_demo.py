@@ -212,7 +212,7 @@ def test_a_second_demo_names_the_busy_port_and_the_option(demo: Demo) -> None:
 
 def test_ctrl_c_ends_everything_and_the_next_demo_goes_on(demo: Demo, cafe: Path) -> None:
     assert demo.stop() == 0
-    assert demo.story.endswith("Stopped. All it made is in .demo/.\n")
+    assert demo.story.endswith("Stopped. Everything it made is in .demo/.\n")
     assert "Traceback" not in demo.story
     assert not demo.is_anything_left()
     for log in (cafe / ".demo").glob("*.log"):

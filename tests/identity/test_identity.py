@@ -443,7 +443,7 @@ def test_an_older_copy_of_the_database_is_said_until_it_is_noted(make_services, 
     caplog.clear()
     restored = make_services()
     assert "older copy" in told_of(restored)
-    assert "has to follow again" in caplog.text
+    assert "have to follow again" in caplog.text
     caplog.clear()
     again = make_services()
     assert told_of(again) == told_of(restored)

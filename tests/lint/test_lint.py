@@ -353,8 +353,8 @@ def test_a_post_and_a_folder_of_posts_are_linted_without_any_config(tmp_path):
     ran = lint("bun.md", folder=tmp_path)
     assert (ran.returncode, ran.stdout.count("images-without-alt")) == (0, 1), ran.stderr
     assert "tea" not in ran.stdout
-    assert "! tea.md: date “May” is no known date." in lint(".", folder=tmp_path).stdout
-    assert "makes no post" in lint("draft.md", folder=tmp_path).stdout
+    assert "! tea.md: date “May” is not a date the bridge can read." in lint(".", folder=tmp_path).stdout
+    assert "is not published" in lint("draft.md", folder=tmp_path).stdout
     assert "There is no file" in lint("lost.md", folder=tmp_path).stdout
 
 
@@ -362,7 +362,7 @@ def test_a_post_is_linted_in_the_dialect_that_its_site_or_its_owner_says(tmp_pat
     (tmp_path / "posts").mkdir()
     (tmp_path / "posts" / "bun.md").write_text("Title: Bun\nDate: 2026-05-01\n\nx")
     (tmp_path / "pelicanconf.py").write_text("DEFAULT_METADATA = {'status': 'draft'}")
-    assert "makes no post" in lint("posts/bun.md", folder=tmp_path).stdout
+    assert "is not published" in lint("posts/bun.md", folder=tmp_path).stdout
     source = '[[sites.cafe.sources]]\nfolder = "posts"\ndialect = "commonmark"\n'
     site = '[sites.cafe]\nhandle = "@cafe@cafe.example"\nwebsite = "https://cafe.example/"\nname = "Café"\n'
     (tmp_path / "config.toml").write_text(f'base_url = "https://cafe.example"\n{site}{source}')

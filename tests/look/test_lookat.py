@@ -87,7 +87,7 @@ def test_a_picture_that_is_not_there_is_left_out_and_the_next_ones_step_in(
 BAD = {
     "a web page": (Reply(200, HTML, {"Content-Type": "image/jpeg"}), "a web page instead of a picture"),
     "an error": (Reply(503), "answers 503"),
-    "nothing": (Reply(200, b""), "it is no picture"),
+    "nothing": (Reply(200, b""), "it is not a picture"),
     "an SVG": (Reply(200, SVG), "it is SVG, which no server shows: export it as PNG or WebP"),
     "half a HEIC": (Reply(200, HEIC), "damaged"),
     "too long": (Reply(200, JPEG + b"\0" * MAX_BYTES), "body larger than 8 MiB"),

@@ -298,11 +298,11 @@ def test_all_posts_become_a_page(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "Say which post"),
-        (["--all", "posts/buns.md"], "Say which post"),
-        (["posts/draft.md"], "makes no post: it is a draft"),
+        ([], "Name a post"),
+        (["--all", "posts/buns.md"], "Name a post"),
+        (["posts/draft.md"], "is not published: it is a draft"),
         (["posts/none.md"], "There is no file posts/none.md"),
-        (["own.toml"], "is in none of the folders"),
+        (["own.toml"], "is not in any source folder"),
         (["https://cafe.example/none"], "None of the sources has an entry whose page is"),
         (["--all", "--site", "bakery"], "There is no site 'bakery' in the config; there is: cafe"),
         (["--all", "--html", "no/such/out.html"], "no/such/out.html cannot be written"),

@@ -67,7 +67,7 @@ def test_wrong_types_cost_the_field_and_are_named() -> None:
     said = " ".join(problem.what for problem in harvest.problems)
     assert "id is a list" in said
     assert "title is an object" in said
-    assert "“yesterday” is no date" in said
+    assert "“yesterday” is not a date" in said
 
 
 def test_items_that_are_no_list_are_refused() -> None:

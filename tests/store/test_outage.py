@@ -240,7 +240,7 @@ def test_whoever_starts_while_the_disk_is_full_waits_and_says_so_once(
     said = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING and "bridge.cli" in r.name]
     assert said == [
         "Waiting, to start when the database can be used: full",
-        "The database can be used now: starting.",
+        "The database is usable: starting.",
     ]
 
 

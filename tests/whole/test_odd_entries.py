@@ -70,7 +70,7 @@ def test_an_odd_link_is_named_to_the_owner_and_the_post_leads_to_the_bridge(lab:
     lab.blog.raw = feed(item("Odd", "https://cafe.example:8o80/p"), item("Good", "/good"))
     lab.poll()
     said = {problem.where: problem.what for problem in lab.source().problems}
-    assert said["entry 1 “Odd”"] == "its link “https://cafe.example:8o80/p” is no web address."
+    assert said["entry 1 “Odd”"] == "its link “https://cafe.example:8o80/p” is not a web address."
     odd = next(post for post in lab.posts() if "Odd" in post.note["content"])
     assert (odd.state, odd.page_url, odd.note["url"]) == (PostState.PUBLISHED, None, lab.ids.page(odd.id))
 

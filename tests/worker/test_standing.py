@@ -98,7 +98,7 @@ def test_a_job_that_only_fails_stands_but_is_not_ended_as_soon(progress: Progres
     progress.failed("poll", "ValueError: a row")
     passing.seconds += 11 * MINUTE
     (one,) = progress.standing(now=NOON)
-    assert str(one) == "the job “poll” stands since 2026-03-01 11:49:00 UTC (ValueError: a row)"
+    assert str(one) == "the job “poll” has been stuck since 2026-03-01 11:49:00 UTC (ValueError: a row)"
     assert not one.is_over_limit
     passing.seconds += FAILING
     assert [one.is_over_limit for one in progress.standing(now=NOON)] == [True]
@@ -190,12 +190,12 @@ def test_readiness_names_the_job_that_stands_and_since_when(
     worker.beat()
     status, body = lab.bridge.get(ready)
     assert status == 503
-    assert "the job “poll” stands since 2026-03-01 11:54:00 UTC" in body["error"]
-    assert caplog.text.count("the job “poll” stands") == 1
+    assert "the job “poll” has been stuck since 2026-03-01 11:54:00 UTC" in body["error"]
+    assert caplog.text.count("the job “poll” has been stuck") == 1
     lab.run(worker._run("poll", lambda: asyncio.sleep(0)))
     worker.beat()
     assert lab.bridge.get(ready)[0] == 200
-    assert "The job “poll” goes on" in caplog.text
+    assert "The job “poll” is running again" in caplog.text
 
 
 def test_a_job_that_fails_again_and_again_makes_us_not_ready(
@@ -270,7 +270,7 @@ def test_a_worker_whose_job_stands_too_long_stops_and_then_ends(
     watchdog.start()
     assert ended.wait(20)
     assert (stopped.is_set(), codes) == (True, [EX_STANDING])
-    assert "This worker ends itself, to be started again: the job “poll” stands since" in caplog.text
+    assert "This worker ends itself, to be started again: the job “poll” has been stuck since" in caplog.text
 
 
 def test_a_process_that_ends_itself_does_so_though_a_thread_hangs() -> None:

@@ -95,7 +95,7 @@ def check(request: SignedRequest, claim: Claim, *, base_urls: Sequence[str], now
     replaced the Host.
     """
     if claim.key_id.startswith("http:") and not any(url.startswith("http:") for url in base_urls):
-        raise SignatureError("The keyId has to be an https URL.")
+        raise SignatureError("The keyId must be an https URL.")
     if claim.algorithm not in _DIALECTS[claim.scheme].ALGORITHMS:
         raise SignatureError("The signature's algorithm is not accepted here; RSA with SHA-256 is.")
     _DIALECTS[claim.scheme].require_coverage(claim)
@@ -155,5 +155,5 @@ def _claimed_times(request: SignedRequest, claim: Claim) -> Iterator[datetime]:
 def _parse_http_date(text: str) -> datetime:
     moment = read_rfc822(text)
     if moment is None:
-        raise SignatureError("The Date header is no HTTP date (Sun, 04 Jan 2026 10:00:00 GMT).")
+        raise SignatureError("The Date header is not an HTTP date (Sun, 04 Jan 2026 10:00:00 GMT).")
     return moment

@@ -72,7 +72,7 @@ def require_coverage(claim: Claim) -> None:
     if not {"date", "(created)"} & set(claim.covered):
         missing.append("date")
     if missing:
-        raise SignatureError(f"The signature has to cover {', '.join(missing)} too.")
+        raise SignatureError(f"The signature must cover {', '.join(missing)} too.")
 
 
 def signed_texts(request: SignedRequest, claim: Claim, addresses: Iterable[Address]) -> Iterator[bytes]:
@@ -114,14 +114,14 @@ def _parse_parameters(text: str) -> dict[str, str]:
         if text[match.end() : position] != ",":
             break
     if position != len(text) + 1:
-        raise SignatureError('The Signature header is no list of name="value" parameters.')
+        raise SignatureError('The Signature header is not a list of name="value" parameters.')
     return parameters
 
 
 def _parse_covered(text: str, own_values: Mapping[str, str]) -> tuple[str, ...]:
     covered = tuple(text.lower().split(" "))
     if len(set(covered)) != len(covered) or not all(covered):
-        raise SignatureError("The signature's headers parameter has to name each header once.")
+        raise SignatureError("The signature's headers parameter must name each header once.")
     for name in covered:
         if name.startswith("(") and name not in {"(request-target)", *own_values}:
             raise SignatureError(f"The signature covers {name[:80]!r}, which it does not give.")
@@ -140,5 +140,5 @@ def _parse_time(own_values: Mapping[str, str], name: str) -> datetime | None:
     if text is None:
         return None
     if not _UNIX_TIME.fullmatch(text):
-        raise SignatureError(f"The signature's {name} is no Unix time in seconds.")
+        raise SignatureError(f"The signature's {name} is not a Unix time in seconds.")
     return read_timestamp(int(text.partition(".")[0]), name)

@@ -28,7 +28,7 @@ def check_digest(request: SignedRequest, claim: Claim) -> None:
     """
     headers = [name for name in ("digest", "content-digest") if name in claim.covered]
     if not headers and has_content(request):
-        raise SignatureError("The signature has to cover a Digest or Content-Digest header of the body.")
+        raise SignatureError("The signature must cover a Digest or Content-Digest header of the body.")
     for name in headers:
         _check_header(name, read_header(request, name), request.body)
 
@@ -37,7 +37,7 @@ def _check_header(name: str, value: str, body: bytes) -> None:
     digests = _content_digests(value) if name == "content-digest" else _digests(value)
     known = [(algorithm, digest) for algorithm, digest in digests if algorithm in _HASHES]
     if not known:
-        raise SignatureError(f"The {name.title()} header has to contain a SHA-256 digest.")
+        raise SignatureError(f"The {name.title()} header must contain a SHA-256 digest.")
     for algorithm, digest in known:
         if not compare_digest(_HASHES[algorithm](body).digest(), digest):
             raise SignatureError(f"The {name.title()} header does not match the body that arrived.")
@@ -53,7 +53,7 @@ def _digests(value: str) -> Iterator[tuple[str, bytes]]:
 def _content_digests(value: str) -> Iterator[tuple[str, bytes]]:
     for algorithm, (digest, _) in parse_dictionary(value, "Content-Digest").items():
         if not isinstance(digest, bytes):
-            raise SignatureError("The Content-Digest header has to hold byte sequences (sha-256=:…:).")
+            raise SignatureError("The Content-Digest header must hold byte sequences (sha-256=:…:).")
         yield algorithm, digest
 
 

@@ -101,7 +101,7 @@ def read_signature_header(request: SignedRequest, name: str) -> str:
 def require_key_id(text: str) -> str:
     """Return a key id that can be fetched as a URL; raise `SignatureError` for any other."""
     if len(text.encode(errors="replace")) > MAX_ID_BYTES or _split_http_url(text) is None:
-        raise SignatureError("The keyId has to be the https URL of a public key, without user information.")
+        raise SignatureError("The keyId must be the https URL of a public key, without user information.")
     return text
 
 
@@ -109,7 +109,7 @@ def read_timestamp(seconds: int, name: str) -> datetime:
     """Turn the Unix time of a signature parameter into a datetime."""
     moment = from_unix(seconds)
     if moment is None:
-        raise SignatureError(f"The signature's {name} is no Unix time in seconds.")
+        raise SignatureError(f"The signature's {name} is not a Unix time in seconds.")
     return moment
 
 
@@ -129,7 +129,7 @@ def split_url(url: str) -> tuple[Address, str]:
     """Split the URL of an outgoing request into its address and its request target, both untouched."""
     parts = _split_http_url(url)
     if parts is None:
-        raise BadUrl(f"{url!r} is no http(s) URL that a request could be sent to.")
+        raise BadUrl(f"{url!r} is not an http(s) URL to send a request to.")
     authority = _authority(parts.netloc, parts.scheme)
     target = (parts.path or "/") + ("?" + parts.query if parts.query else "")
     return Address(parts.scheme, authority, authority), target

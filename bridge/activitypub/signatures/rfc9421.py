@@ -61,7 +61,7 @@ def parse(request: SignedRequest) -> Claim:
     inputs = parse_dictionary(read_signature_header(request, "signature-input"), "Signature-Input")
     signatures = parse_dictionary(read_signature_header(request, "signature"), "Signature")
     if not 1 <= len(inputs) <= MAX_LABELS:
-        raise SignatureError(f"The Signature-Input header has to have 1 to {MAX_LABELS} labels.")
+        raise SignatureError(f"The Signature-Input header must have 1 to {MAX_LABELS} labels.")
     first_error: SignatureError | None = None
     for label, member in inputs.items():
         try:
@@ -79,10 +79,10 @@ def require_coverage(claim: Claim) -> None:
     to_target = "@request-target" in covered or {"@path", "@query"} <= covered
     if "@method" not in covered or not ("@target-uri" in covered or (to_us and to_target)):
         raise SignatureError(
-            "The signature has to cover @method and @target-uri (or @authority, @path and @query)."
+            "The signature must cover @method and @target-uri (or @authority, @path and @query)."
         )
     if claim.created is None:
-        raise SignatureError("The signature has to have the parameter created.")
+        raise SignatureError("The signature must have the parameter created.")
 
 
 def signed_texts(request: SignedRequest, claim: Claim, addresses: Iterable[Address]) -> Iterator[bytes]:
@@ -106,12 +106,12 @@ def _component(request: SignedRequest, name: str, address: Address) -> str:
 def _parse_claim(member: tuple[Any, dict[str, Any]], signature: Any) -> Claim:
     components, parameters = member
     if not isinstance(components, list):
-        raise SignatureError('Signature-Input has to list components: sig1=("@method" …);created=….')
+        raise SignatureError('Signature-Input must list components: sig1=("@method" …);created=….')
     if not (signature and isinstance(signature[0], bytes)):
         raise SignatureError("The Signature header has no byte sequence for a label of Signature-Input.")
     key_id = _parameter(parameters, "keyid", str)
     if key_id is None:
-        raise SignatureError("The signature has to have the parameter keyid.")
+        raise SignatureError("The signature must have the parameter keyid.")
     return Claim(
         scheme=Scheme.RFC9421,
         key_id=require_key_id(key_id),
@@ -128,7 +128,7 @@ def _parse_covered(components: list[tuple[Any, dict[str, Any]]]) -> tuple[str, .
     covered = []
     for name, parameters in components:
         if not isinstance(name, str) or name != name.lower() or name in covered:
-            raise SignatureError("Signature-Input has to name each component once, as a lower-case string.")
+            raise SignatureError("Signature-Input must name each component once, as a lower-case string.")
         if parameters or (name.startswith("@") and name not in _DERIVED):
             raise SignatureError(f"The signature covers {name[:80]!r} in a form that is not supported here.")
         covered.append(name)

@@ -12,7 +12,7 @@ def parse_dictionary(text: str, header: str) -> dict[str, Any]:
     try:
         fields = http_sf.parse(text.encode("ascii"), tltype="dictionary", on_duplicate_key=_refuse)
     except (ValueError, OverflowError, TypeError) as error:
-        raise SignatureError(f"The {header} header is no structured dictionary (RFC 9651).") from error
+        raise SignatureError(f"The {header} header is not a structured dictionary (RFC 9651).") from error
     assert isinstance(fields, dict)
     return fields
 
@@ -22,8 +22,8 @@ def serialise_member(member: Any) -> str:
     try:
         return str(http_sf.ser([member]))
     except (ValueError, OverflowError, TypeError) as error:
-        raise SignatureError("The parameters of the signature are no structured field (RFC 9651).") from error
+        raise SignatureError("The signature's parameters are not structured fields (RFC 9651).") from error
 
 
 def _refuse(key: str, context: str) -> None:
-    raise SignatureError(f"The {context} {key[:80]!r} stands twice in one signature header.")
+    raise SignatureError(f"The {context} {key[:80]!r} appears twice in one signature header.")

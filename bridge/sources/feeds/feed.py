@@ -158,7 +158,7 @@ class _EntryReader:
         guid = _text(item, "id").strip() or None
         link, about = pages_of(item, guid, self.url, self._is_ours)
         if link is None and (lost := lost_link(item, guid, self.url)):
-            self.complaints = (*self.complaints, f"its link “{one_line(lost, 60)}” is no web address.")
+            self.complaints = (*self.complaints, f"its link “{one_line(lost, 60)}” is not a web address.")
         if names_a_user(_text(item, "link")):
             self.complaints = (*self.complaints, NAMES_A_USER)
         html, summary, text = self._writing(item, link)

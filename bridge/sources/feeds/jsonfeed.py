@@ -32,7 +32,7 @@ def load(body: bytes, *, url: str) -> Item:
     except ValueError as error:
         raise NotAFeed(f"{url} answered with JSON that is broken or cut off ({error}). {REMEDY}") from error
     if not isinstance(data, dict):
-        raise NotAFeed(f"{url} answered with JSON that is no JSON Feed but {_kind(data)}. {REMEDY}")
+        raise NotAFeed(f"{url} answered with JSON that is not a JSON Feed but {_kind(data)}. {REMEDY}")
     return data
 
 
@@ -100,7 +100,7 @@ class _Reader:
         link, about = self._links(item)
         lost = _field(item, "url") or _field(item, "external_url")
         if lost and link is None:
-            self.problems.append(Problem(where, f"its url “{one_line(lost, 60)}” is no web address."))
+            self.problems.append(Problem(where, f"its url “{one_line(lost, 60)}” is not a web address."))
         if names_a_user(lost):
             self.problems.append(Problem(where, NAMES_A_USER))
         html = self._html(item, link)
@@ -162,7 +162,7 @@ class _Reader:
         moment = parse_date(text) if text else None
         if text and moment is None:
             self.problems.append(
-                Problem(where, f"{name} “{one_line(text, 40)}” is no date (want 2026-05-01T10:00:00Z).")
+                Problem(where, f"{name} “{one_line(text, 40)}” is not a date (want 2026-05-01T10:00:00Z).")
             )
         return moment
 

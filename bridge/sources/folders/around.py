@@ -100,7 +100,7 @@ def _json(path: str, text: str) -> dict[str, Any]:
     try:
         found = json.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError) as error:
-        raise SourceError(f"{path}: is no valid JSON ({str(error)[:80]}). Mend it. {_STAYS}") from error
+        raise SourceError(f"{path}: is not valid JSON ({str(error)[:80]}). Mend it. {_STAYS}") from error
     return found if isinstance(found, dict) else {}
 
 
@@ -114,7 +114,7 @@ def _cascade(path: str, text: str) -> dict[str, Any]:
             merged.update(one)
         elif one not in (None, ""):
             raise SourceError(
-                f"{path}: its cascade is no list of fields. Write each as “name: value”. {_STAYS}"
+                f"{path}: its cascade is not a list of fields. Write each as “name: value”. {_STAYS}"
             )
     return merged
 

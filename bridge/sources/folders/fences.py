@@ -125,7 +125,7 @@ def _read_bare(text: str, where: str) -> Split | None:
 
 def _fields(fields: object, text: str, end: int, where: str) -> Split:
     if not isinstance(fields, dict):
-        raise SourceError(f"{where}:2: the front matter is no list of fields. Write each as “name: value”.")
+        raise SourceError(f"{where}:2: the front matter is not a list of fields. Write “name: value”.")
     return frontmatter.normalise(fields), text[end:].removeprefix("\n"), text.count("\n", 0, end) + 1
 
 
@@ -152,7 +152,7 @@ def _refuse(constant: str) -> None:
 def _no_json(where: str, error: Exception) -> SourceError:
     shown = str(error).encode("ascii", "replace").decode()[:120]
     return SourceError(
-        f"{where}:1: the front matter is no valid JSON ({shown}). Check quotes, commas and numbers. {_STAYS}"
+        f"{where}:1: the front matter is not valid JSON ({shown}). Check quotes, commas and numbers. {_STAYS}"
     )
 
 

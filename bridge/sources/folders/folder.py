@@ -318,7 +318,7 @@ def read_text(folder: Folder, path: str) -> str:
     try:
         with open(open_below(folder, path), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise SourceError(f"{path}: is no regular file and was skipped.")
+                raise SourceError(f"{path}: is not a regular file and was skipped.")
             body = file.read(MAX_FILE + 1)
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror}). Check its permissions.") from error

@@ -94,7 +94,7 @@ def _as_mapping(fields: object, where: str) -> Fields:
     if fields is None:
         return {}
     if not isinstance(fields, dict):
-        raise SourceError(f"{where}:2: the front matter is no list of fields. Write each as “name: value”.")
+        raise SourceError(f"{where}:2: the front matter is not a list of fields. Write “name: value”.")
     return normalise(fields)
 
 
@@ -117,7 +117,7 @@ def _load_yaml(block: str, where: str) -> object:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 2 if mark else 2
         raise SourceError(
-            f"{where}:{line}: the front matter is no valid YAML ({error.problem}). {_YAML_HINT}"
+            f"{where}:{line}: the front matter is not valid YAML ({error.problem}). {_YAML_HINT}"
         ) from error
     except Exception as error:  # PyYAML raises ValueError, TypeError and RecursionError on odd values
         raise SourceError(
@@ -144,7 +144,7 @@ def _load_toml(block: str, where: str) -> object:
         found = re.search(r"line (\d{1,6})", str(error))
         line = int(found.group(1)) + 1 if found else 2
         raise SourceError(
-            f"{where}:{line}: the front matter is no valid TOML ({error}). Texts need double quotes."
+            f"{where}:{line}: the front matter is not valid TOML ({error}). Texts need double quotes."
         ) from error
     except (RecursionError, ValueError) as error:
         raise SourceError(
@@ -172,7 +172,7 @@ def _split_json(text: str, where: str) -> tuple[Fields, str, int]:
         fields = jsontext.read("\n".join(lines[: end + 1]).encode("utf-8", "replace"))
     except ValueError as error:
         raise SourceError(
-            f"{where}:1: the front matter is no valid JSON ({error}). Check quotes and commas."
+            f"{where}:1: the front matter is not valid JSON ({error}). Check quotes and commas."
         ) from error
     return _as_mapping(fields, where), "\n".join(lines[end + 1 :]), end + 2
 

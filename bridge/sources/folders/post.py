@@ -115,7 +115,7 @@ def _keep_back(fields: Fields, path: str) -> None:
     """Raise `SourceError` where anything about publishing is other than a plain yes."""
     why = drafts.why_kept_back(fields)
     if why is None and drafts.is_draft(fields):
-        why = "what is said of it keeps it back"
+        why = "one of its fields keeps it back"
     if why:
         raise SourceError(f"{path}: {why}. {_STAYS}")
 
@@ -218,7 +218,8 @@ class _PostReader:
                 return found
             shown = one_line(str(value), 40)
             self._complain(
-                f"{name} “{shown}” is no known date. Write it as 2026-05-01 or 2026-05-01T10:00:00+02:00."
+                f"{name} “{shown}” is not a date the bridge can read. Write it as 2026-05-01 or "
+                "2026-05-01T10:00:00+02:00."
             )
         return None
 
@@ -233,8 +234,8 @@ class _PostReader:
             if moment is None:
                 shown = one_line(str(value), 40)
                 raise SourceError(
-                    f"{self.name.path}: {name} “{shown}” is no known date. Write it as 2026-05-01 or "
-                    f"2026-05-01T10:00:00+02:00; until then it is kept back. {_STAYS}"
+                    f"{self.name.path}: {name} “{shown}” is not a date the bridge can read. Write it as "
+                    f"2026-05-01 or 2026-05-01T10:00:00+02:00; until then it is kept back. {_STAYS}"
                 )
             found = found or release(moment)
         return found
@@ -252,7 +253,7 @@ class _PostReader:
         if given and (link := permalink.join_site(self.rules.site_url, given)):
             return link
         if given.startswith(("http://", "https://", "//")):
-            self._complain(f"its permalink “{one_line(given, 60)}” is no web address.")
+            self._complain(f"its permalink “{one_line(given, 60)}” is not a web address.")
         if not self.rules.url_template:
             return None
         local = published.astimezone(self.rules.zone) if published else None
