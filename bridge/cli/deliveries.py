@@ -68,9 +68,9 @@ def deliveries(
 @click.option("--server", help="Every delivery to this server that has not arrived.")
 @click.pass_obj
 def retry(settings: Settings, ids: tuple[int, ...], post: str | None, server: str | None) -> None:
-    """Send again what did not arrive: single deliveries by id, or all of a post or to a server.
+    """Retry what did not arrive: deliveries by id, or all of a post or to a server.
 
-    What is no longer true stays given up: posts that were deleted, edits and answers that newer ones
+    News that is no longer true stays given up: deleted posts, edits and answers that newer ones
     replaced, news for followers who left. A post is sent as it is now.
     """
     if not ids and post is None and server is None:

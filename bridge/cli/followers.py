@@ -62,7 +62,7 @@ def approve(settings: Settings, who: tuple[str, ...], site: str | None) -> None:
 def reject(settings: Settings, who: tuple[str, ...], site: str | None, remove: bool) -> None:
     """Turn waiting followers away, and tell their servers; WHO is a handle or an actor's URL.
 
-    Who was let in stays, unless you say --remove.
+    Followers who were let in stay, unless you use --remove.
     """
     services = settings.look()
     for name in who:

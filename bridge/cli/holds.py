@@ -91,7 +91,7 @@ _everything = click.option("--all", "everything", is_flag=True, help="Everything
 def publish(
     settings: Settings, which: tuple[str, ...], site: str | None, everything: bool, at_once: bool, yes: bool
 ) -> None:
-    """Let changes through: send the new posts, send the edits, carry out the deletions.
+    """Send changes on hold: new posts and edits go out, deletions are carried out.
 
     More than five new posts go out one every ten minutes, oldest first.
     """

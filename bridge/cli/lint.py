@@ -1,4 +1,4 @@
-"""`fedibridge lint`: what is wrong with a feed, why it matters, and how to mend it."""
+"""`fedibridge lint`: what is wrong with a feed, why it matters, and how to fix it."""
 
 import asyncio
 import sys
@@ -43,7 +43,7 @@ Report = tuple[str, Look | str]
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 @click.pass_obj
 def lint(settings: Settings, target: str | None, all_sources: bool, strict: bool, as_json: bool) -> None:
-    """Say what is wrong with a feed, why it matters to followers, and how to mend it.
+    """Say what is wrong with a feed, why it matters to followers, and how to fix it.
 
     FILE is a feed, a post's Markdown file, or a folder of them. A feed on the web is fetched twice, to see
     whether its guids stay as they are. docs/lint.md lists everything that is looked for.

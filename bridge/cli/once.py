@@ -27,7 +27,7 @@ _T = TypeVar("_T")
 @click.argument("site", required=False)
 @click.pass_obj
 def poll(settings: Settings, site: str | None) -> None:
-    """Look at all sources now, or at those of one SITE, publish what is new, and return.
+    """Poll all sources now, or those of one SITE, publish what is new, and exit.
 
     What is new is queued for delivery: a running worker sends it at once, `fedibridge deliver` otherwise.
     """
@@ -55,7 +55,7 @@ def poll(settings: Settings, site: str | None) -> None:
 @click.command()
 @click.pass_obj
 def deliver(settings: Settings) -> None:
-    """Deliver everything that is due now, and return.
+    """Deliver everything that is due now, and exit.
 
     Deliveries that fail stay queued with the time of their next attempt: see `fedibridge deliveries`.
     """

@@ -23,7 +23,7 @@ from bridge.store import posts
 @click.argument("what")
 @click.pass_obj
 def publish(settings: Settings, what: str) -> None:
-    """Send one post to all followers now: one from before the bridge, one that is held or scheduled.
+    """Send one post to all followers now: one from before the bridge, on hold or scheduled.
 
     WHAT is the address of its page, or its Markdown file.
     """
@@ -48,7 +48,7 @@ def publish(settings: Settings, what: str) -> None:
 @click.argument("what")
 @click.pass_obj
 def unpublish(settings: Settings, what: str) -> None:
-    """Delete a post on all servers, for good; its entry may stay where it is.
+    """Delete a post on all servers, for good; its page or file may stay.
 
     WHAT is the address of its page, or its Markdown file.
     """
@@ -65,7 +65,7 @@ def unpublish(settings: Settings, what: str) -> None:
 @click.argument("what")
 @click.pass_obj
 def resend(settings: Settings, what: str) -> None:
-    """Send a published post again to everyone who follows now; who has it sees it once.
+    """Send a published post again to everyone who follows now; servers that have it show it once.
 
     WHAT is the address of its page, or its Markdown file.
     """

@@ -63,7 +63,7 @@ def preview(
     html: Path | None,
     as_json: bool,
 ) -> None:
-    """Show how posts will look on Mastodon, Misskey and Threads and as a link's card, with what may surprise.
+    """Show how posts will look on Mastodon, Misskey and Threads and as a link's card.
 
     WHAT is the address of a post's page, or its Markdown file; --all shows everything there is. The sources
     are read afresh, and nothing is published.

@@ -29,9 +29,8 @@ PAUSE_WITHOUT_ROOM = 2.0  # seconds
 def run(settings: Settings) -> None:
     """Run everything on one machine: the web process and a worker, supervised.
 
-    A process that dies is started again. SIGTERM or Ctrl-C stops both cleanly within eight seconds; killed,
-    this one takes both with it, as cleanly.
-    The database is brought up to date first, after a backup.
+    A process that dies is restarted. SIGTERM or Ctrl-C stops both cleanly within eight seconds;
+    if this process is killed, both stop too. The database is brought up to date first, after a backup.
     """
     from bridge.cli.supervisor import check_first, supervise
 

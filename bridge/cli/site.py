@@ -13,7 +13,7 @@ from bridge.store import followers, identity, posts
 
 @click.group()
 def site() -> None:
-    """Say what becomes of an account."""
+    """Close an account."""
 
 
 @site.command()

@@ -1,4 +1,4 @@
-"""Feed lint: what is wrong with a source, why it matters to followers, and how to mend it. Pure."""
+"""Feed lint: what is wrong with a source, why it matters to followers, and how to fix it. Pure."""
 
 from bridge.lint.findings import Finding, examine, restore, store
 from bridge.lint.look import Look

@@ -1,4 +1,4 @@
-"""The rules, as data: what is wrong, why it matters to the people who follow, and how to mend it."""
+"""The rules, as data: what is wrong, why it matters to the people who follow, and how to fix it."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ class Rule:
     fixes: Mapping[str, str] = field(default_factory=dict)
 
     def fix_for(self, generator: str) -> str:
-        """Return how to mend it with what made the feed, as its `<generator>` says."""
+        """Return how to fix it with what made the feed, as its `<generator>` says."""
         named = next((text for name, text in self.fixes.items() if name.lower() in generator.lower()), None)
         return named or self.fix
 

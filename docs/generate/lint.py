@@ -8,7 +8,7 @@ _HEAD = """\
 <!-- Written by `make docs`. Change bridge/lint/rules.py instead of this file. -->
 
 `fedibridge lint URL`, `fedibridge lint FILE` (a feed, a Markdown file or a folder) and
-`fedibridge lint --all` say what is wrong, why that matters to the people who follow, and how to mend it;
+`fedibridge lint --all` say what is wrong, why that matters to the people who follow, and how to fix it;
 `--strict` ends with exit code 1 when there are errors, for the check before you deploy, and `--json` is for
 scripts. The bridge looks at its sources in the same way whenever they changed, and `fedibridge status` shows
 what it found. Nothing of this stops a post.
@@ -33,7 +33,7 @@ def _section(severity: Severity) -> str:
 
 
 def _rule(rule: Rule) -> str:
-    lines = [f"### `{rule.id}`", "", f"{rule.what} {rule.why}", "", f"*Mend it:* {_literal(rule.fix)}", ""]
+    lines = [f"### `{rule.id}`", "", f"{rule.what} {rule.why}", "", f"*Fix it:* {_literal(rule.fix)}", ""]
     lines += [f"- {name}: {_literal(fix)}" for name, fix in rule.fixes.items()]
     return "\n".join([*lines, ""] if rule.fixes else lines)
 

@@ -100,7 +100,7 @@ def _json(path: str, text: str) -> dict[str, Any]:
     try:
         found = json.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError) as error:
-        raise SourceError(f"{path}: is not valid JSON ({str(error)[:80]}). Mend it. {_STAYS}") from error
+        raise SourceError(f"{path}: is not valid JSON ({str(error)[:80]}). Correct it. {_STAYS}") from error
     return found if isinstance(found, dict) else {}
 
 
