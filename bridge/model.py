@@ -213,6 +213,30 @@ class Post:
         return PUBLIC in self.note.get("cc", ())
 
 
+@dataclass(frozen=True, slots=True)
+class KnownPost:
+    """A post as far as it is needed to judge and to draft what becomes of it; `pk` is its row.
+
+    `here`: the source that was polled has the word on it. `held_hash`: of an edit that waits for the owner.
+    `written_at`: the date its entry had when it was last read, needed of posts that are scheduled.
+    """
+
+    pk: int
+    state: PostState
+    content_hash: str
+    text_hash: str = ""
+    published_at: datetime | None = None
+    generation: int = 1
+    here: bool = True
+    held_hash: str | None = None
+    written_at: datetime | None = None
+    id: str = ""
+    source_id: int = 0
+    page_url: str | None = None
+    updated_at: datetime | None = None
+    missing_since: datetime | None = None
+
+
 # ── news on its way ──────────────────────────────────────────────────────────────────────────────
 
 

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from bridge.addresses import take_apart
 from bridge.changes.change import Created, Edited, Gone, Policy, Reason
-from bridge.changes.matching import Known, Match, match_entries
-from bridge.model import Entry, PostState
+from bridge.changes.matching import Match, match_entries
+from bridge.model import Entry, KnownPost, PostState
 
 MOST_NEW = 5  # new entries in one poll that go out unasked
 OLD = timedelta(days=14)  # a new entry older than this is no news
@@ -46,26 +46,28 @@ def _held(one: Created, why: Reason | None) -> Created:
 
 def brake_edits(edited: Sequence[Edited], match: Match) -> Iterable[Edited]:
     """Yield edits, held where more posts change at once than anyone edits."""
-    waiting = {post.ref for post in match.posts.values() if post.state is PostState.HELD}  # nobody sees those
-    loud = {one.ref for one in edited if not one.quiet and one.ref not in waiting}
+    waiting = {post.pk for post in match.posts.values() if post.state is PostState.HELD}  # nobody sees those
+    loud = {one.post.pk for one in edited if not one.quiet and one.post.pk not in waiting}
     too_many = len(loud) > max(FEWEST_EDITED, len(match.posts) * MOST_EDITED)
     for one in edited:
-        yield replace(one, held=Reason.EDITS) if too_many and one.ref in loud else one
+        yield replace(one, held=Reason.EDITS) if too_many and one.post.pk in loud else one
 
 
 def not_told(edited: Mapping[int, Edited], match: Match) -> Iterable[Edited]:
     """Yield edits as nobody's news; what the owner has yet to judge still waits for that."""
-    waiting = {post.ref for post in match.posts.values() if post.held_hash is not None}
+    waiting = {post.pk for post in match.posts.values() if post.held_hash is not None}
     for one in edited.values():
-        yield replace(one, held=Reason.EDITS) if one.ref in waiting else replace(one, quiet=True, anew=True)
+        yield (
+            replace(one, held=Reason.EDITS) if one.post.pk in waiting else replace(one, quiet=True, anew=True)
+        )
 
 
-def brake_gone(deleted: Sequence[Known], known: int) -> Iterable[Gone]:
+def brake_gone(deleted: Sequence[KnownPost], known: int) -> Iterable[Gone]:
     """Yield deletions, held where more of the `known` posts are gone at once than anyone deletes."""
-    shown = {post.ref for post in deleted if post.state.is_public}
+    shown = {post.pk for post in deleted if post.state.is_public}
     many = len(shown) > max(MOST_GONE, known * MOST_GONE_SHARE)
     for post in deleted:
-        yield Gone(post.ref, certain=True, held=Reason.GONE if many and post.ref in shown else None)
+        yield Gone(post, certain=True, held=Reason.GONE if many and post.pk in shown else None)
 
 
 # ── a whole harvest ───────────────────────────────────────────────────────────────────────────────
@@ -76,7 +78,7 @@ def has_shrunk(found: int, before: int) -> bool:
     return before - found >= FEWEST_LOST and found < before * LEAST_LEFT
 
 
-def is_strange(found: Sequence[Entry], known: Mapping[str, Known], hosts_before: Collection[str]) -> bool:
+def is_strange(found: Sequence[Entry], known: Mapping[str, KnownPost], hosts_before: Collection[str]) -> bool:
     """Say whether a feed is suddenly another site's: nothing in it is known, and no link leads where it did.
 
     A parked domain or a mixed-up server answers with a perfectly good feed of somebody else.

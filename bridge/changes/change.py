@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from bridge.model import Entry, PostState
+from bridge.model import Entry, KnownPost, PostState
 
 
 class Reason(StrEnum):
@@ -52,7 +52,7 @@ class Edited:
     `due_at`: when a post goes out that is still scheduled.
     """
 
-    ref: int
+    post: KnownPost
     entry: Entry
     keys: tuple[str, ...]
     content_hash: str
@@ -67,7 +67,7 @@ class Edited:
 class Gone:
     """A post whose entry is no longer there. `certain`: deleted; otherwise its page has to be asked."""
 
-    ref: int
+    post: KnownPost
     certain: bool
     held: Reason | None = None
 

@@ -11,19 +11,19 @@ from datetime import datetime
 from bridge.changes.brake import brake_edits, brake_gone, brake_new, not_told
 from bridge.changes.change import NOTHING_ASKED, Changes, Created, Edited, Gone, Policy
 from bridge.changes.keys import content_hash, text_hash
-from bridge.changes.matching import Known, Match, match_entries
+from bridge.changes.matching import Match, match_entries
 from bridge.changes.missing import oldest_date
 from bridge.changes.timing import publishing_moment
-from bridge.model import Entry, PostState
+from bridge.model import Entry, KnownPost, PostState
 
 
 def judge(
     entries: Sequence[Entry],
-    known: Mapping[str, Known],
+    known: Mapping[str, KnownPost],
     *,
     baseline: bool,
     now: datetime,
-    ours: Sequence[Known] = (),
+    ours: Sequence[KnownPost] = (),
     policy: Policy = NOTHING_ASKED,
     anew: bool = False,
 ) -> Changes:
@@ -37,14 +37,14 @@ def judge(
     match = match_entries(entries, known)
     found = [_judge_one(entry, place, match, policy, baseline, now) for place, entry in enumerate(entries)]
     created = [one for one in found if isinstance(one, Created)]
-    edited = {one.ref: one for one in found if isinstance(one, Edited)}
+    edited = {one.post.pk: one for one in found if isinstance(one, Edited)}
     matched = sorted(match.posts.items())
     return Changes(
         created=tuple(brake_new(_in_order(created), policy, now)),
         edited=tuple(not_told(edited, match) if anew else brake_edits(list(edited.values()), match)),
         gone=tuple(_gone(entries, ours, match, policy)),
-        same=tuple((post.ref, match.names(place)) for place, post in matched if post.ref not in edited),
-        taken_back=tuple(post.ref for place, post in matched if _is_taken_back(entries[place], post)),
+        same=tuple((post.pk, match.names(place)) for place, post in matched if post.pk not in edited),
+        taken_back=tuple(post.pk for place, post in matched if _is_taken_back(entries[place], post)),
     )
 
 
@@ -97,7 +97,9 @@ def _start(entry: Entry, policy: Policy, *, baseline: bool, now: datetime) -> tu
     return PostState.PUBLISHED, publishing_moment(entry, now)
 
 
-def _edited(entry: Entry, names: tuple[str, ...], match: Match, post: Known, now: datetime) -> Edited | None:
+def _edited(
+    entry: Entry, names: tuple[str, ...], match: Match, post: KnownPost, now: datetime
+) -> Edited | None:
     digest = content_hash(entry)
     due_at = _due_at(entry, post, now) if post.state is PostState.SCHEDULED else None
     is_moved = due_at is not None and due_at != post.published_at
@@ -105,10 +107,10 @@ def _edited(entry: Entry, names: tuple[str, ...], match: Match, post: Known, now
         return None
     text = text_hash(entry, match.noise)
     quiet = text == post.text_hash or digest == post.content_hash
-    return Edited(post.ref, entry, names, digest, text, quiet=quiet, due_at=due_at)
+    return Edited(post, entry, names, digest, text, quiet=quiet, due_at=due_at)
 
 
-def _due_at(entry: Entry, post: Known, now: datetime) -> datetime | None:
+def _due_at(entry: Entry, post: KnownPost, now: datetime) -> datetime | None:
     """Return when a scheduled post goes out: at its date, or when its embargo or a queue says."""
     if entry.published_at is not None and entry.published_at > now:
         return entry.published_at
@@ -117,7 +119,7 @@ def _due_at(entry: Entry, post: Known, now: datetime) -> datetime | None:
     return post.published_at
 
 
-def _is_taken_back(entry: Entry, post: Known) -> bool:
+def _is_taken_back(entry: Entry, post: KnownPost) -> bool:
     """Say whether an entry is again what followers see, so that the edit that is held says nothing new."""
     return post.held_hash is not None and content_hash(entry) == post.content_hash
 
@@ -131,7 +133,9 @@ def _in_order(created: Sequence[Created]) -> list[Created]:
 # ── what is no longer there ───────────────────────────────────────────────────────────────────────
 
 
-def _gone(entries: Sequence[Entry], ours: Sequence[Known], match: Match, policy: Policy) -> Iterable[Gone]:
+def _gone(
+    entries: Sequence[Entry], ours: Sequence[KnownPost], match: Match, policy: Policy
+) -> Iterable[Gone]:
     """Judge absence. In a folder it means deletion; in a feed only that a page has to be asked.
 
     A harvest of nothing proves nothing: a folder may be unmounted, a feed empty by mistake. What its owner
@@ -139,16 +143,16 @@ def _gone(entries: Sequence[Entry], ours: Sequence[Known], match: Match, policy:
     """
     said = [(entries[place], post) for place, post in match.posts.items()]
     unwanted = [post for entry, post in said if not entry.wanted and not entry.in_doubt]
-    absent = [post for post in ours if entries and post.here and post.ref not in match.taken]
+    absent = [post for post in ours if entries and post.here and post.pk not in match.taken]
     deleted = [post for post in (*unwanted, *(absent if policy.is_folder else ())) if post.state.is_alive]
     yield from brake_gone(deleted, len(absent) + len(match.posts))
     if not policy.is_folder:
         yield from _missing(entries, [post for post in absent if post.state.is_alive])
 
 
-def _missing(entries: Sequence[Entry], absent: Sequence[Known]) -> Iterable[Gone]:
+def _missing(entries: Sequence[Entry], absent: Sequence[KnownPost]) -> Iterable[Gone]:
     """Yield what vanished from the middle of a feed; older ones fell off its end, as they should."""
     oldest = oldest_date(entries)
     for post in absent:
         if oldest is not None and post.published_at is not None and post.published_at > oldest:
-            yield Gone(post.ref, certain=False)
+            yield Gone(post, certain=False)

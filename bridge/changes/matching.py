@@ -8,34 +8,15 @@ posts stay two.
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 
 from bridge.changes.keys import strong_keys, volatile_lines, weak_keys
-from bridge.model import Entry, PostState
+from bridge.model import Entry, KnownPost
 
 _WEAK = ("path:", "title:", "text:", "slug:", "words:")  # the most trustworthy first
 _CONTENT = ("title:", "text:", "words:")  # what speaks for a post beside its guid and address
 _SAME_DAY = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A post as far as judging goes; `ref` is the caller's own handle for it.
-
-    `here`: the source that was polled has the word on it. `held_hash`: of an edit that waits for the owner.
-    `written_at`: the date its entry had when it was last read, needed of posts that are scheduled.
-    """
-
-    ref: int
-    state: PostState
-    content_hash: str
-    text_hash: str = ""
-    published_at: datetime | None = None
-    generation: int = 1
-    here: bool = True
-    held_hash: str | None = None
-    written_at: datetime | None = None
 
 
 @dataclass
@@ -43,11 +24,11 @@ class Match:
     """Which entry is which post; entries are meant by their places."""
 
     entries: Sequence[Entry]
-    known: Mapping[str, Known]
+    known: Mapping[str, KnownPost]
     shared: set[str]  # addresses of several entries, which name none of them
-    posts: dict[int, Known] = field(default_factory=dict)
+    posts: dict[int, KnownPost] = field(default_factory=dict)
     twins: dict[int, int] = field(default_factory=dict)  # a copy → the entry it is a copy of
-    taken: dict[int, int] = field(default_factory=dict)  # a post's ref → its entry
+    taken: dict[int, int] = field(default_factory=dict)  # a post's row → its entry
     _copies: dict[int, list[int]] = field(default_factory=dict)
     _strong: list[tuple[str, ...]] = field(init=False)
     _weak: list[tuple[str, ...]] = field(init=False)
@@ -79,14 +60,14 @@ class Match:
         holder, own = self.known.get(key), self.posts.get(place)
         if key in self.shared:
             return False
-        return holder is None or holder.state.may_return or (own and own.ref) == holder.ref
+        return holder is None or holder.state.may_return or (own and own.pk) == holder.pk
 
-    def claim(self, place: int, post: Known | None) -> bool:
+    def claim(self, place: int, post: KnownPost | None) -> bool:
         """Let an entry have a post that no other has."""
-        if post is None or post.ref in self.taken:
+        if post is None or post.pk in self.taken:
             return False
         self.posts[place] = post
-        self.taken[post.ref] = place
+        self.taken[post.pk] = place
         return True
 
     def set_aside(self, place: int, first: int) -> None:
@@ -101,7 +82,7 @@ class Match:
                 yield place
 
 
-def match_entries(entries: Sequence[Entry], known: Mapping[str, Known]) -> Match:
+def match_entries(entries: Sequence[Entry], known: Mapping[str, KnownPost]) -> Match:
     """Find each entry's post among those its keys lead to."""
     match = Match(entries, known, _shared_keys(entries))
     _set_copies_aside(match)
@@ -137,12 +118,12 @@ def _set_copies_aside(match: Match) -> None:
             owners.setdefault(key, place if first is None else first)
 
 
-def _candidates(match: Match, place: int) -> list[tuple[Known, int]]:
+def _candidates(match: Match, place: int) -> list[tuple[KnownPost, int]]:
     """Return the posts that guid and address lead to, and how many names speak for each; the most first."""
     known, strong = match.known, match.strong(place)
-    votes = Counter(known[key].ref for key in (*strong, *match.weak(place, *_CONTENT)) if key in known)
-    found = {known[key].ref: known[key] for key in strong if key in known}
-    return sorted(((post, votes[ref]) for ref, post in found.items()), key=lambda pair: pair[1], reverse=True)
+    votes = Counter(known[key].pk for key in (*strong, *match.weak(place, *_CONTENT)) if key in known)
+    found = {known[key].pk: known[key] for key in strong if key in known}
+    return sorted(((post, votes[pk]) for pk, post in found.items()), key=lambda pair: pair[1], reverse=True)
 
 
 def _set_likenesses_aside(match: Match) -> None:
@@ -171,7 +152,7 @@ def _listen(speakers: dict[str, list[int]], match: Match, place: int) -> None:
 
 def _namesakes(match: Match, place: int) -> list[int]:
     title = match.entries[place].title
-    holders = [match.taken[post.ref] for post, _ in _candidates(match, place)]
+    holders = [match.taken[post.pk] for post, _ in _candidates(match, place)]
     return [holder for holder in holders if title and match.entries[holder].title == title]
 
 

@@ -15,7 +15,6 @@ from bridge.publish.posts import commit, delete_post
 from bridge.services import Services
 from bridge.store import Tx, absences, aside, entries, holds, posts
 from bridge.store.holds import NewHold
-from bridge.store.posts import KnownPost
 from bridge.store.sources import Source
 
 log = logging.getLogger(__name__)
@@ -31,7 +30,7 @@ def commit_harvest(
     What cannot be stored of one post costs that post: it is named, and tried again at the next poll.
     """
     # A site that serves all its pictures anew is no news; one that exchanges a wrong one is.
-    quiet = [change for change, _ in plan.edited if change.quiet]
+    quiet = [change for change in plan.edited if change.quiet]
     few = len(quiet) <= FEWEST_EDITED and not any(change.anew for change in quiet)
     steps: list[tuple[str, Callable[[], object]]] = [
         *(
@@ -42,12 +41,12 @@ def commit_harvest(
             for draft in plan.drafts
         ),
         *(
-            (name_of(change.entry), partial(_hold_edit, tx, source, change, post, now=now))
-            for change, post in plan.held_edits
+            (name_of(change.entry), partial(_hold_edit, tx, source, change, now=now))
+            for change in plan.held_edits
         ),
         *(
-            (post.page_url or post.id, partial(_let_go, tx, services, source, gone, post, now=now))
-            for gone, post in plan.gone
+            (gone.post.page_url or gone.post.id, partial(_let_go, tx, services, source, gone, now=now))
+            for gone in plan.gone
         ),
     ]
     problems = _committed_apart(tx, source, steps, now=now)
@@ -57,7 +56,7 @@ def commit_harvest(
     for pk, names in plan.renamed:
         posts.name(tx, source.site, pk, names)
     _tell_what_is_held(source, plan)
-    if anew := sum(change.anew for change, _ in plan.edited):
+    if anew := sum(change.anew for change in plan.edited):
         what = counted(anew, "post")
         log.info("%s: %s now read differently; followers are not told", source.location, what)
     return problems
@@ -81,19 +80,19 @@ def _committed_apart(
 def _tell_what_is_held(source: Source, plan: Plan) -> None:
     """Say it once for each reason: it may be thousands of entries."""
     held = Counter(change.held for change in plan.created)
-    held.update(change.held for change, _ in plan.held_edits)
-    held.update(gone.held for gone, _ in plan.gone)
+    held.update(change.held for change in plan.held_edits)
+    held.update(gone.held for gone in plan.gone)
     del held[None]
     for reason, number in held.items():
         log.warning("%s: %d on hold: %s (fedibridge holds)", source.location, number, reason)
 
 
-def _hold_edit(tx: Tx, source: Source, change: Edited, post: KnownPost, *, now: datetime) -> None:
+def _hold_edit(tx: Tx, source: Source, change: Edited, *, now: datetime) -> None:
     assert change.held is not None
     new = NewHold(
         source.site,
         source.id,
-        post.pk,
+        change.post.pk,
         holds.EDIT,
         change.held,
         entry=entries.to_stored(change.entry),
@@ -103,9 +102,8 @@ def _hold_edit(tx: Tx, source: Source, change: Edited, post: KnownPost, *, now: 
     holds.add(tx, new, now=now)
 
 
-def _let_go(
-    tx: Tx, services: Services, source: Source, gone: Gone, post: KnownPost, *, now: datetime
-) -> None:
+def _let_go(tx: Tx, services: Services, source: Source, gone: Gone, *, now: datetime) -> None:
+    post = gone.post
     if not gone.certain:
         absences.notice(tx, post.pk, now=now)
     elif gone.held is not None:

@@ -15,7 +15,6 @@ from bridge.markup.html import plain_text
 from bridge.model import Entry, Post, PostState, Problem
 from bridge.services import Services
 from bridge.store import aside
-from bridge.store.posts import KnownPost
 from bridge.store.sources import Source
 
 log = logging.getLogger(__name__)
@@ -30,7 +29,6 @@ class Draft:
 
     change: Created | Edited
     post: Post
-    known: KnownPost | None = None
     is_short: bool = False
     lacks_people: bool = False
 
@@ -48,9 +46,9 @@ class Plan:
     """
 
     created: tuple[Created, ...] = ()
-    edited: tuple[tuple[Edited, KnownPost], ...] = ()
-    held_edits: tuple[tuple[Edited, KnownPost], ...] = ()
-    gone: tuple[tuple[Gone, KnownPost], ...] = ()
+    edited: tuple[Edited, ...] = ()
+    held_edits: tuple[Edited, ...] = ()
+    gone: tuple[Gone, ...] = ()
     seen: tuple[int, ...] = ()
     renamed: tuple[tuple[int, tuple[str, ...]], ...] = ()
     moot: tuple[tuple[int, str], ...] = ()
@@ -82,10 +80,7 @@ def render(
     site, known = source.site, (pictures, people)
     to_render: list[tuple[Created | Edited, Callable[[], Draft]]] = [
         *((change, partial(draft_created, services, site, change, *known)) for change in plan.created),
-        *(
-            (change, partial(draft_edited, services, site, change, post, *known, now=now))
-            for change, post in plan.edited
-        ),
+        *((change, partial(draft_edited, services, site, change, *known, now=now)) for change in plan.edited),
     ]
     drafts: list[Draft] = []
     problems: list[Problem] = []
@@ -153,15 +148,15 @@ def draft_edited(
     services: Services,
     site: str,
     change: Edited,
-    known: KnownPost,
     pictures: Checked | None = None,
     people: People | None = None,
     *,
     now: datetime,
 ) -> Draft:
     """Render an edited entry; its post keeps its id and the moment it was published."""
+    known = change.post
     unsent = known.state.is_waiting
-    published_at = change.due_at or known.published_at
+    published_at = change.due_at or known.published_at or now
     is_news = not unsent and not change.quiet
     updated_at = _later(known.updated_at or published_at, now) if is_news else known.updated_at
     post = Post(
@@ -183,7 +178,7 @@ def draft_edited(
         published_at=published_at,
         updated_at=updated_at,
     )
-    return _completed(services, Draft(change, post, known), pictures, people)
+    return _completed(services, Draft(change, post), pictures, people)
 
 
 def _completed(services: Services, draft: Draft, pictures: Checked | None, people: People | None) -> Draft:

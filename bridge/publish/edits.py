@@ -6,13 +6,12 @@ from datetime import datetime
 from bridge.changes.change import Edited
 from bridge.changes.timing import update_due_at
 from bridge.look.shown import shows_others
-from bridge.model import Post
+from bridge.model import KnownPost, Post
 from bridge.publish.drafts import Draft, as_news, describe
 from bridge.publish.news import create_of, inboxes, is_told_about, send, update_of
 from bridge.services import Services
 from bridge.store import Tx, edits, entries, holds, identity, looks, outgoing, posts
 from bridge.store.edits import DueEdit
-from bridge.store.posts import KnownPost
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +22,7 @@ def commit_edited(
     tx: Tx, services: Services, draft: Draft, change: Edited, *, pictures_are_news: bool, now: datetime
 ) -> None:
     """Serve the new content at once; followers are told when it has stood for a while."""
-    known, post = draft.known, draft.post
-    assert known is not None
+    known, post = change.post, draft.post
     shows_news = change.quiet and pictures_are_news and _shows_news(tx, draft, known)
     if shows_news:
         post = as_news(post, now=now)

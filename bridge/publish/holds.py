@@ -76,11 +76,9 @@ def _show(tx: Tx, services: Services, hold: Hold, *, now: datetime) -> None:
 def _edit(tx: Tx, services: Services, hold: Hold, *, quiet: bool, now: datetime) -> None:
     assert hold.entry is not None
     known, entry = posts.by_row(tx, hold.post_pk), entries.from_stored(hold.entry)
-    change = Edited(
-        hold.post_pk, entry, all_keys(entry), hold.content_hash or "", hold.text_hash or "", quiet=quiet
-    )
+    change = Edited(known, entry, all_keys(entry), hold.content_hash or "", hold.text_hash or "", quiet=quiet)
     pictures = recall_views(tx, services, hold.site, entry)
-    draft = draft_edited(services, hold.site, change, known, pictures, now=now)
+    draft = draft_edited(services, hold.site, change, pictures, now=now)
     commit(tx, services, draft, hold.source_id, now=now)
 
 

@@ -67,8 +67,8 @@ class SecondLooker:
         views = await self._viewer.look(site, [due.entry])
         people = await self._people(due)
         known = due.known
-        same = Edited(known.pk, due.entry, (), known.content_hash, known.text_hash, quiet=True)
-        draft = draft_edited(self._services, site, same, known, views.pictures, people, now=now)
+        same = Edited(known, due.entry, (), known.content_hash, known.text_hash, quiet=True)
+        draft = draft_edited(self._services, site, same, views.pictures, people, now=now)
         return Looked(due, draft, draft.next_look(due.since, now))
 
     async def _people(self, due: DueLook) -> People:

@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from bridge.model import Entry, Post, PostState
+from bridge.model import Entry, KnownPost, Post, PostState
 from bridge.store import aside, schema
 from bridge.store.engine import Tx
 from bridge.store.entries import from_stored
 from bridge.store.leases import put_off
-from bridge.store.posts import KnownPost
+from bridge.store.posts import as_known
 
 _table = schema.posts
 _columns = _table.c
@@ -59,7 +59,7 @@ def redraw(tx: Tx, pk: int, post: Post) -> None:
 
 def _due_look(row: dict[str, Any]) -> DueLook:
     row["state"] = PostState(row["state"])
-    known = KnownPost(**{name: row[name] for name in KnownPost.__slots__})
+    known = as_known(row)
     post = Post(**{name: row[name] for name in Post.__slots__})
     since = max(row["first_seen_at"], row["published_at"], row["updated_at"] or row["first_seen_at"])
     return DueLook(known, post, from_stored(row["entry"]), since)

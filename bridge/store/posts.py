@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, Text, func, or_, select, type_coerce, update
 from sqlalchemy.engine import Row, RowMapping
 
-from bridge.model import Entry, Post, PostState
+from bridge.model import Entry, KnownPost, Post, PostState
 from bridge.store import aside, schema
 from bridge.store.engine import Tx
 from bridge.store.entries import from_stored
@@ -25,24 +25,6 @@ _CHUNK = 500  # keys a query asks for at once
 
 
 @dataclass(frozen=True, slots=True)
-class KnownPost:
-    """What judging a change needs to know of a post."""
-
-    pk: int
-    id: str
-    state: PostState
-    content_hash: str
-    generation: int
-    identity: str
-    source_id: int
-    text_hash: str
-    page_url: str | None
-    published_at: datetime
-    updated_at: datetime | None
-    missing_since: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
 class NewPost:
     """A post about to be stored; `keys` are all the names its entry may be found under again."""
 
@@ -56,7 +38,17 @@ class NewPost:
     pinned: bool = False
 
 
-_KNOWN = [_columns[name] for name in KnownPost.__slots__]
+_STORED = (
+    *("pk", "id", "state", "content_hash", "text_hash", "generation", "source_id", "page_url"),
+    *("published_at", "updated_at", "missing_since"),
+)
+_KNOWN = [_columns[name] for name in _STORED]
+
+
+def as_known(row: RowMapping | Mapping[str, Any]) -> KnownPost:
+    """Return what a row says of a post that is known."""
+    values = {name: row[name] for name in _STORED}
+    return KnownPost(**values | {"state": PostState(row["state"])})
 
 
 def known(tx: Tx, site: str, keys: Iterable[str]) -> dict[str, KnownPost]:
@@ -72,7 +64,7 @@ def known(tx: Tx, site: str, keys: Iterable[str]) -> dict[str, KnownPost]:
             .where(_keys.site == site, _keys.key.in_(chunk))
         )
         rows = tx.execute(query)
-        found |= dict(aside.legible(rows, _table, lambda row: (whole[row.key], _known(row._mapping))))
+        found |= dict(aside.legible(rows, _table, lambda row: (whole[row.key], as_known(row._mapping))))
     return found
 
 
@@ -126,14 +118,14 @@ def name(tx: Tx, site: str, pk: int, keys: Iterable[str]) -> None:
 
 def by_row(tx: Tx, pk: int) -> KnownPost:
     """Return a post by its row's key."""
-    return _known(tx.execute(select(*_KNOWN).where(_columns.pk == pk)).one()._mapping)
+    return as_known(tx.execute(select(*_KNOWN).where(_columns.pk == pk)).one()._mapping)
 
 
 def of_source(tx: Tx, source_id: int) -> list[KnownPost]:
     """Return the posts of a source that are not yet deleted."""
     alive = (_columns.source_id == source_id, _columns.deleted_at.is_(None))
     rows = tx.execute(select(*_KNOWN).where(*alive))
-    return aside.legible(rows, _table, lambda row: _known(row._mapping))
+    return aside.legible(rows, _table, lambda row: as_known(row._mapping))
 
 
 def entry_of(tx: Tx, post: Post) -> Entry:
@@ -355,11 +347,6 @@ def _public(query: Select[Any], site: str | None) -> Select[Any]:
 
 def _posts(rows: Iterable[Row[Any]]) -> list[Post]:
     return aside.legible(rows, _table, lambda row: _post(row._mapping))
-
-
-def _known(row: RowMapping) -> KnownPost:
-    values = {name: row[name] for name in KnownPost.__slots__}
-    return KnownPost(**values | {"state": PostState(row["state"])})
 
 
 def _post(row: RowMapping) -> Post:

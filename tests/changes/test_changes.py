@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from bridge.changes.change import Policy, Reason
 from bridge.changes.judge import judge
 from bridge.changes.keys import all_keys, canonical_link, content_hash, text_hash
-from bridge.changes.matching import Known
 from bridge.changes.timing import FRESH, MOST_UPDATES, publishing_moment, update_due_at
-from bridge.model import Controls, Entry, Image, PostState
+from bridge.model import Controls, Entry, Image, KnownPost, PostState
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -33,7 +32,7 @@ def known(*entries, state=PostState.PUBLISHED, **changed):
     """The posts of these entries, by every key that leads to them; refs count from 1."""
     found = {}
     for ref, one in enumerate(entries, start=1):
-        post = Known(ref, state, content_hash(one), text_hash(one), one.published_at)
+        post = KnownPost(ref, state, content_hash(one), text_hash(one), one.published_at)
         found |= dict.fromkeys(all_keys(one), replace(post, **changed))
     return found
 
@@ -152,7 +151,7 @@ def test_an_entry_that_says_something_else_is_edited():
     written = entry(html="<p>Cake is out.</p>")
     changes = look(written, posts=known(entry()))
     (edited,) = changes.edited
-    assert (edited.ref, edited.entry, edited.quiet, edited.held) == (1, written, False, None)
+    assert (edited.post.pk, edited.entry, edited.quiet, edited.held) == (1, written, False, None)
     assert edited.content_hash == content_hash(written)
     assert (changes.created, changes.same) == ((), ())
 
@@ -196,13 +195,13 @@ def test_the_guid_is_believed_before_the_link():
     """Two entries that swapped their addresses are still the posts their guids say."""
     swapped = [entry(1, link=entry(2).link), entry(2, link=entry(1).link)]
     changes = look(*swapped, posts=known(entry(1), entry(2)))
-    assert {one.entry.guid: one.ref for one in changes.edited} == {"guid-1": 1, "guid-2": 2}
+    assert {one.entry.guid: one.post.pk for one in changes.edited} == {"guid-1": 1, "guid-2": 2}
 
 
 def test_a_link_is_believed_before_a_title():
     renamed = entry(1, guid="new", title=entry(2).title)
     (edited,) = look(renamed, posts=known(entry(1), entry(2))).edited
-    assert edited.ref == 1
+    assert edited.post.pk == 1
 
 
 def test_a_deleted_entry_that_comes_back_is_the_next_generation():
@@ -372,12 +371,12 @@ def gone_from_folder(*states):
     """Judge a folder of which one file is left, and the others are gone."""
     entries = [entry(number) for number in range(len(states) + 1)]
     ours = [
-        Known(number, state, content_hash(one), text_hash(one), one.published_at)
+        KnownPost(number, state, content_hash(one), text_hash(one), one.published_at)
         for number, (one, state) in enumerate(zip(entries, [PostState.PUBLISHED, *states], strict=True))
     ]
     found = dict.fromkeys(all_keys(entries[0]), ours[0])
     changes = judge(entries[:1], found, baseline=False, now=NOW, ours=ours, policy=Policy(is_folder=True))
-    return {one.ref: one.held for one in changes.gone}
+    return {one.post.pk: one.held for one in changes.gone}
 
 
 def test_more_that_people_saw_than_anyone_deletes_waits_for_the_owner():

@@ -7,8 +7,7 @@ import pytest
 
 from bridge.changes.change import Policy, Reason
 from bridge.changes.judge import judge
-from bridge.changes.matching import Known
-from bridge.model import Entry, Harvest, PostState
+from bridge.model import Entry, Harvest, KnownPost, PostState
 from bridge.sources.feeds.feed import parse_feed
 from bridge.sources.folders.folder import Folder, fingerprint, read_folder, scan
 
@@ -378,8 +377,8 @@ def rss(inner: str) -> Harvest:
     return parse_feed(feed.encode(), url=f"{SITE}/feed", content_type="text/xml", now=NOW)
 
 
-def known(entry: Entry) -> dict[str, Known]:
-    post = Known(1, PostState.PUBLISHED, "x", "y", NOW, 1, here=True, held_hash=None, written_at=NOW)
+def known(entry: Entry) -> dict[str, KnownPost]:
+    post = KnownPost(1, PostState.PUBLISHED, "x", "y", NOW, 1, here=True, held_hash=None, written_at=NOW)
     return {f"guid:{entry.guid}": post}
 
 

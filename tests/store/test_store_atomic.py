@@ -55,18 +55,12 @@ def publish(services, entry):
     with services.store.write() as tx:
         known = posts.known(tx, "cafe", ["guid:1"])
         if known:
-            edited = judge([entry], _as_known(known), baseline=False, now=now).edited[0]
-            draft = draft_edited(services, "cafe", edited, known["guid:1"], now=now)
+            edited = judge([entry], known, baseline=False, now=now).edited[0]
+            draft = draft_edited(services, "cafe", edited, now=now)
         else:
             created = judge([entry], {}, baseline=False, now=now).created[0]
             draft = draft_created(services, "cafe", created)
         commit(tx, services, draft, source_of(tx), now=now)
-
-
-def _as_known(found):
-    from bridge.changes.matching import Known
-
-    return {key: Known(post.pk, post.state, post.content_hash, post.text_hash) for key, post in found.items()}
 
 
 def delete(services):

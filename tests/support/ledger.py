@@ -12,8 +12,7 @@ from urllib.parse import urlsplit
 
 from bridge.changes.change import Changes, Policy
 from bridge.changes.judge import judge
-from bridge.changes.matching import Known
-from bridge.model import Entry, PostState
+from bridge.model import Entry, KnownPost, PostState
 
 START = datetime(2026, 11, 1, 9, 0, tzinfo=UTC)
 WORDS = (
@@ -63,8 +62,8 @@ class Ledger:
     """What is known after some polls, and what followers were told."""
 
     policy: Policy = field(default_factory=Policy)
-    known: dict[str, Known] = field(default_factory=dict)
-    posts: dict[int, Known] = field(default_factory=dict)
+    known: dict[str, KnownPost] = field(default_factory=dict)
+    posts: dict[int, KnownPost] = field(default_factory=dict)
     writings: dict[int, int] = field(default_factory=dict)  # post → which piece of writing
     published: Counter[int] = field(default_factory=Counter)
     updates: Counter[int] = field(default_factory=Counter)
@@ -87,22 +86,23 @@ class Ledger:
         for one in found.created:
             ref = len(self.posts) + 1
             self.writings[ref] = number_of(one.entry)
-            self._keep(ref, one.keys, Known(ref, one.state, one.content_hash, one.text_hash, one.published_at,
-                                            one.generation), anew=True)  # fmt: skip
+            hashes = one.content_hash, one.text_hash
+            post = KnownPost(ref, one.state, *hashes, one.published_at, one.generation)
+            self._keep(ref, one.keys, post, anew=True)
             if one.state is PostState.PUBLISHED:
                 self.published[self.writings[ref]] += 1
             if one.held:
                 self.held.append(f"new: {one.held}")
         for one in found.edited:
-            post = self.posts[one.ref]
+            post = self.posts[one.post.pk]
             if one.held:
                 self.held.append(f"edit: {one.held}")
-                self._keep(one.ref, (), replace(post, held_hash=one.content_hash))
+                self._keep(one.post.pk, (), replace(post, held_hash=one.content_hash))
                 continue
             kept = replace(post, content_hash=one.content_hash, text_hash=one.text_hash, held_hash=None)
-            self._keep(one.ref, one.keys, kept)
+            self._keep(one.post.pk, one.keys, kept)
             if not one.quiet and post.state is PostState.PUBLISHED:
-                self.updates[self.writings[one.ref]] += 1
+                self.updates[self.writings[one.post.pk]] += 1
         for ref, keys in found.same:
             self._keep(ref, keys, self.posts[ref])
         for ref in found.taken_back:
@@ -111,16 +111,16 @@ class Ledger:
             if gone.held:
                 self.held.append(f"delete: {gone.held}")
             elif gone.certain:
-                self._keep(gone.ref, (), replace(self.posts[gone.ref], state=PostState.DELETED))
-                self.deleted[self.writings[gone.ref]] += 1
+                self._keep(gone.post.pk, (), replace(self.posts[gone.post.pk], state=PostState.DELETED))
+                self.deleted[self.writings[gone.post.pk]] += 1
             else:
-                self.asked.add(self.writings[gone.ref])
+                self.asked.add(self.writings[gone.post.pk])
         return found
 
-    def _keep(self, ref: int, keys: Iterable[str], post: Known, *, anew: bool = False) -> None:
+    def _keep(self, ref: int, keys: Iterable[str], post: KnownPost, *, anew: bool = False) -> None:
         self.posts[ref] = post
         for key, holder in list(self.known.items()):
-            if holder.ref == ref:
+            if holder.pk == ref:
                 self.known[key] = post
         for key in keys:
             holder = self.known.get(key)
