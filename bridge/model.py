@@ -14,8 +14,7 @@ from typing import Any
 
 PUBLIC = "https://www.w3.org/ns/activitystreams#Public"
 
-MAX_ID_BYTES = 2_048
-"""The longest id of an actor, activity, object or key that is taken from anyone; indexes have room for it."""
+MAX_ID_BYTES = 2_048  # of an actor, activity, object or key, taken from anyone; indexes have room for it
 
 
 # ── writing ──────────────────────────────────────────────────────────────────────────────────────
@@ -41,8 +40,7 @@ class Image:
 class Enclosure:
     """A file that comes with an entry and is no picture: a podcast episode, a video.
 
-    `length` in bytes, `seconds` of playing time. `cover` is what players show with it: the episode's own
-    picture, else the feed's.
+    `length` in bytes, `seconds` of playing time. `cover`: what players show, its own picture or the feed's.
     """
 
     url: str
@@ -127,7 +125,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Harvest:
-    """What one successful look at a source yielded, in the source's own order.
+    """What one successful poll of a source yielded, in the source's own order.
 
     `unreadable` are the guids of writing that is there but could not be read this time: it is not gone.
     `hub` and `topic` are where a feed says it can be subscribed to, and under which name (WebSub).
@@ -215,21 +213,17 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class KnownPost:
-    """A post as far as it is needed to judge and to draft what becomes of it; `pk` is its row.
+    """A post as judging and drafting need it."""
 
-    `here`: the source that was polled has the word on it. `held_hash`: of an edit that waits for the owner.
-    `written_at`: the date its entry had when it was last read, needed of posts that are scheduled.
-    """
-
-    pk: int
+    pk: int  # its row
     state: PostState
     content_hash: str
     text_hash: str = ""
     published_at: datetime | None = None
     generation: int = 1
-    here: bool = True
-    held_hash: str | None = None
-    written_at: datetime | None = None
+    here: bool = True  # the source that was polled has the word on it
+    held_hash: str | None = None  # of an edit that waits for the owner
+    written_at: datetime | None = None  # its entry's date when last read, of a post that is scheduled
     id: str = ""
     source_id: int = 0
     page_url: str | None = None
@@ -297,10 +291,9 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """It is sent again at `due_at`.
+    """It is sent again at `due_at`; it `counts` as an attempt unless it was for a shortage of ours.
 
-    `host_down`: it waits for its server as a whole, and is due as soon as that answers. `counts`: as an
-    attempt, which it does unless it was for a shortage of ours.
+    `host_down`: it waits for its server as a whole, and is due as soon as that answers.
     """
 
     due_at: datetime

@@ -125,7 +125,7 @@ def _is_taken_back(entry: Entry, post: KnownPost) -> bool:
 
 
 def _in_order(created: Sequence[Created]) -> list[Created]:
-    """Oldest first by their own dates; feeds list the newest first, which settles equal ones."""
+    """Oldest first by their own dates; feeds list the newest first, which decides between equal ones."""
     last_first = list(reversed(created))
     return sorted(last_first, key=lambda one: one.entry.published_at or one.published_at)
 

@@ -17,7 +17,7 @@ def oldest_date(entries: Sequence[Entry]) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class PageCheck:
-    """What a look at a missing entry's page showed, with the looks before it."""
+    """What a missing entry's page answers, and how often it was missing before."""
 
     status: int
     home_status: int

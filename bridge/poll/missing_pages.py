@@ -31,8 +31,8 @@ ACCEPT = "text/html, */*;q=0.5"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What a look at a missing entry's page showed: statuses, 0 where nobody answered."""
+class PageAnswer:
+    """What a missing entry's page, and its site's front page, answer: statuses, 0 where nobody does."""
 
     absence: Absence
     status: int
@@ -49,7 +49,7 @@ class PageAsker:
     async def run(self, stop: Stop) -> int:
         """Ask every page that is due; return how many."""
         return await pump(
-            self._claim, self._look, self._settle, spoiled=self._set_aside, slots=SLOTS, stop=stop
+            self._claim, self._ask, self._settle, spoiled=self._set_aside, slots=SLOTS, stop=stop
         )
 
     def _claim(self, room: int) -> list[Absence]:
@@ -57,15 +57,15 @@ class PageAsker:
         with self._services.store.write() as tx:
             return absences.claim_due(tx, room, until=now + LEASE, now=now)
 
-    async def _look(self, absence: Absence) -> Look:
+    async def _ask(self, absence: Absence) -> PageAnswer:
         page = absence.post.page_url
         if not page:
-            return Look(absence, 200, 0)
+            return PageAnswer(absence, 200, 0)
         status = await self._status(page)
         if status not in (404, 410):
-            return Look(absence, status, 0)
+            return PageAnswer(absence, status, 0)
         # The front page tells a deleted post from a site that is down.
-        return Look(absence, status, await self._status(self._home_of(page, absence.post.site)))
+        return PageAnswer(absence, status, await self._status(self._home_of(page, absence.post.site)))
 
     def _home_of(self, page: str, site: str) -> str:
         """Return the front page of the site a page is on, which need not be the website in the config."""
@@ -81,46 +81,46 @@ class PageAsker:
             return 0
         return outcome.status
 
-    def _settle(self, looks: Sequence[Look]) -> None:
+    def _settle(self, answers: Sequence[PageAnswer]) -> None:
         aside.settle_each(
             self._services.store,
-            looks,
+            answers,
             self._settle_one,
             due=absences.DUE,
-            key=lambda look: look.absence.pk,
+            key=lambda answer: answer.absence.pk,
             now=self._services.now(),
         )
 
     def _set_aside(self, absence: Absence, error: BaseException) -> None:
         aside.failed(self._services.store, absences.DUE, absence.pk, error, now=self._services.now())
 
-    def _settle_one(self, tx: Tx, look: Look) -> None:
-        now, absence = self._services.now(), look.absence
+    def _settle_one(self, tx: Tx, answer: PageAnswer) -> None:
+        now, absence = self._services.now(), answer.absence
         if absence.post.site in self._services.paused:  # a website may be gone together with its table
-            absences.look_again(tx, absence.pk, due_at=now + A_DAY, missed=False)
+            absences.ask_again(tx, absence.pk, due_at=now + A_DAY, missed=False)
             return
-        check = PageCheck(look.status, look.home_status, absence.misses, absence.missing_since)
+        check = PageCheck(answer.status, answer.home_status, absence.misses, absence.missing_since)
         if not is_deleted(check, now):
-            missed = look.status == 404 and look.home_status == 200
-            absences.look_again(tx, absence.pk, due_at=self._next_look(look, now), missed=missed)
+            missed = answer.status == 404 and answer.home_status == 200
+            absences.ask_again(tx, absence.pk, due_at=self._next_time(answer, now), missed=missed)
         elif self._is_seen(absence) and self._are_many(tx, absence, now):
             new = NewHold(absence.post.site, absence.source_id, absence.pk, holds.DELETE, Reason.GONE)
             holds.add(tx, new, now=now)
-            absences.look_again(tx, absence.pk, due_at=None, missed=False)
+            absences.ask_again(tx, absence.pk, due_at=None, missed=False)
         else:
             title = describe(absence.post)
-            log.info("%s answers %d: deleting “%s”", absence.post.page_url, look.status, title)
+            log.info("%s answers %d: deleting “%s”", absence.post.page_url, answer.status, title)
             delete_post(tx, self._services, absence.post, now=now)
 
-    def _next_look(self, look: Look, now: datetime) -> datetime | None:
+    def _next_time(self, answer: PageAnswer, now: datetime) -> datetime | None:
         """Return when to ask again; `None`: never, for the page is there, or cannot be had."""
-        waited = now - look.absence.missing_since
-        if look.status == 200:
+        waited = now - answer.absence.missing_since
+        if answer.status == 200:
             # It may come out of a cache for a while. A post nobody was sent is not kept waiting for that.
-            again = self._is_seen(look.absence) and look.absence.post.page_url and waited < GONE_SPAN
+            again = self._is_seen(answer.absence) and answer.absence.post.page_url and waited < GONE_SPAN
             return now + CHECK_PAUSE if again else None
         if waited > GIVE_UP:
-            return None if self._is_seen(look.absence) else now + GIVE_UP
+            return None if self._is_seen(answer.absence) else now + GIVE_UP
         return now + CHECK_PAUSE
 
     def _is_seen(self, absence: Absence) -> bool:

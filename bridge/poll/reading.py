@@ -1,4 +1,4 @@
-"""What a look at a source yields: its entries, the hub it names, and what is wrong with it."""
+"""What a poll of a source yields: its entries, the hub it names, and what is wrong with it."""
 
 import logging
 from dataclasses import dataclass, replace

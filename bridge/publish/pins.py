@@ -18,7 +18,7 @@ from bridge.store.outgoing import NewActivity
 log = logging.getLogger(__name__)
 
 ROTATION = timedelta(days=1)  # between two times that followers are told what new posts pushed out
-LOOK_EVERY = timedelta(minutes=10)  # though nothing public changed: what had to wait is due some time
+CHECK_EVERY = timedelta(minutes=10)  # though nothing public changed: what had to wait is due some time
 
 Pins = Mapping[str, bool]
 """The ids of the posts on top of a profile → whether their owner pinned them; the others are the newest."""
@@ -51,14 +51,14 @@ class Pinner:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._revision = -1
-        self._look_at = datetime.min.replace(tzinfo=services.now().tzinfo)
+        self._check_at = datetime.min.replace(tzinfo=services.now().tzinfo)
 
     def run(self) -> int:
         """Tell followers of every site whose pins changed; return how many sites."""
         services, now = self._services, self._services.now()
         with services.store.read() as tx:
             revision = identity.revision(tx)
-        if revision == self._revision and now < self._look_at:
+        if revision == self._revision and now < self._check_at:
             return 0
         with services.store.write() as tx:
             told = sum(
@@ -66,7 +66,7 @@ class Pinner:
                 for site in services.config.sites
                 if site not in services.paused
             )
-        self._revision, self._look_at = revision, now + LOOK_EVERY
+        self._revision, self._check_at = revision, now + CHECK_EVERY
         return told
 
 

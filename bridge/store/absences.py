@@ -41,7 +41,7 @@ def claim_due(tx: Tx, limit: int, *, until: datetime, now: datetime) -> list[Abs
     return aside.claimed(tx, rows, _columns.check_at, _absence, now=now)
 
 
-def look_again(tx: Tx, pk: int, *, due_at: datetime | None, missed: bool) -> None:
+def ask_again(tx: Tx, pk: int, *, due_at: datetime | None, missed: bool) -> None:
     """Ask a page again later; `None`: no more, it is there."""
     values = {"check_at": due_at, "misses": _columns.misses + (1 if missed else 0)}
     tx.execute(update(_table).where(_columns.pk == pk).values(values))
