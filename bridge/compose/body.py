@@ -11,6 +11,7 @@ from bridge.addresses import take_apart
 from bridge.compose.kinds import Kind
 from bridge.compose.trimmings import text_without_trimmings, without_trimmings
 from bridge.markup import weblinks
+from bridge.markup.cutoff import has_mark, without_mark
 from bridge.markup.html import (
     NoteHtml,
     begin_html,
@@ -26,7 +27,6 @@ SHORT = 500  # characters of text that go out whole; anything longer is introduc
 BEGINNING = 400
 LEAST = 200  # however long title, link and hashtags are
 MAX_FILES = 4
-_CUT_OFF = re.compile(r"\s{0,9}(?:\[(?:…|\.\.\.)\]|…|\.\.\.)\s{0,9}$")
 _STRETCH = 4  # words in a row that are hardly there by chance
 _MOST = 0.7  # of a summary's words
 _FAR = 10  # times its length: how far into a text a summary is looked for
@@ -88,12 +88,12 @@ def _is_introduction(summary: str, text: str) -> bool:
     """Say whether a summary is the author's own, and no beginning cut off by a machine, nor everything."""
     if not summary or len(summary) > SHORT:
         return False
-    return not (_CUT_OFF.search(summary) and len(text) > len(summary))
+    return not (has_mark(summary) and len(text) > len(summary))
 
 
 def _is_copy(summary: str, title: str, text: str) -> bool:
     """Say whether a summary is a piece of the text or the title, whatever its punctuation and its end."""
-    said, whole = _words(_CUT_OFF.sub("", summary)), _words(f"{title} {text}")
+    said, whole = _words(without_mark(summary)), _words(f"{title} {text}")
     return not said or said in whole or _runs_along(said.split(), whole.split())
 
 

@@ -1,15 +1,14 @@
 """What kind of post an entry makes: each kind has its own fitting look."""
 
-import re
 from enum import StrEnum
 
+from bridge.markup.cutoff import is_teaser
 from bridge.markup.html import NoteHtml
 from bridge.model import Enclosure, Entry
 
 CAPTION = 300  # characters: more text than that is not a photo's
 COVER_CAPTION = 80  # where the picture is not in the text, which may be a teaser then
 PLAYABLE_BYTES = 99 * 1024 * 1024  # Mastodon's limit; Misskey drops a post over a file that it cannot take
-_TEASER = re.compile(r"(\[…\]|\[\.\.\.\]|…|\.\.\.|»|→|(read|continue) (more|reading).{0,80})$", re.IGNORECASE)
 
 
 class Kind(StrEnum):
@@ -50,7 +49,7 @@ def playable(entry: Entry) -> Enclosure | None:
 
 
 def _is_photo(entry: Entry, found: NoteHtml) -> bool:
-    if _TEASER.search(found.text):
+    if is_teaser(found.text):
         return False
     if found.images:
         return len(found.text) <= CAPTION

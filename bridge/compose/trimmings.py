@@ -8,6 +8,7 @@ from html import escape
 
 from bridge.addresses import same_site, take_apart
 from bridge.changes.keys import canonical_link
+from bridge.markup.cutoff import plainly_marked, without_invitation
 from bridge.markup.html import plain_text
 
 _FEW_WORDS = 160  # characters, besides the title: more than that is somebody's writing
@@ -17,17 +18,8 @@ _LAST_LINK = re.compile(
 )
 _LISTS = re.compile(r"<(/?)(?:ul|ol)\b[^<>]*>")
 _ANNOUNCEMENT = re.compile(r"<p>(?:<strong>)?[^<>]{1,60}(?:</strong>)?</p>$")
-_CUT_MARK = re.compile(r"(?:\s|&nbsp;){0,9}(?:\[(?:…|\.{3})\]|\((?:…|\.{3})\)|\s…|\s\.{3})(?=(?:</\w+>)*$)")
 _APPEARED = re.compile(
     r"(?:<p>|\s)The post .{1,300}? (?:appeared first on|first appeared on) .{1,200}?\.(?:</p>)?$"
-)
-# The words that lead to the rest, in a text that lost its links: after dots, an arrow or a verb of reading.
-_MORE = re.compile(
-    r"\s{0,9}(?:…|\.{3}|\[…\]|\[\.{3}\])\s{0,3}(?:[^.!?…]{0,60}(?:→|»|›|>>)"
-    r"|\W{0,3}(?:read|continue reading|keep reading|view|more|weiterlesen|mehr|lire|la suite|voir|leer|seguir"
-    r"|sigue|ler|leggi|continua|lees|verder|číst|čítať|czytaj|więcej|читать|далее|les|läs|læs|lue|devam|続き|阅读|閱讀|继续)\b"
-    r"(?:[^.!?…]{0,40}|[^.!?…]{0,20}[\"“«].{1,200}))$",
-    re.IGNORECASE,
 )
 
 
@@ -41,7 +33,7 @@ def without_trimmings(html: str, link: str | None, title: str) -> str:
             if shorter == html:
                 break
             html = shorter
-    return _CUT_MARK.sub("…", html)
+    return plainly_marked(html)
 
 
 def text_without_trimmings(text: str, title: str) -> str:
@@ -50,7 +42,7 @@ def text_without_trimmings(text: str, title: str) -> str:
     if before.strip() and len(title) > 3 and title in last and len(last) - len(title) <= _FEW_WORDS:
         text = before
     text = _APPEARED.sub("", text)
-    return _MORE.sub("…", text.rstrip())
+    return without_invitation(text)
 
 
 def _without_last_paragraph(html: str, link: str, title: str) -> str:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from bridge.addresses import Parts, take_apart
 from bridge.changes.keys import strong_keys
 from bridge.lint.look import Look
+from bridge.markup.cutoff import is_teaser
 from bridge.markup.html import one_line
 from bridge.model import Entry
 from bridge.sources.feeds.raw import RawEntry
@@ -30,9 +31,6 @@ _TAG = re.compile(
 )
 _TRACKING = re.compile(r"[?&](?:utm_\w{1,30}|fbclid|gclid|mc_[ce]id|igshid|ref)=")
 _ZONE = re.compile(r"(?:[+-]\d\d:?\d\d|Z|UTC?|GMT|[ECMP][SD]T|CES?T)$", re.IGNORECASE)
-_CUT_OFF = re.compile(
-    r"(?:…|\.\.\.|read more|continue reading|weiterlesen|lire la suite)[\s\]»›→>.]{0,10}$", re.IGNORECASE
-)
 
 _XML_TYPES = (
     "application/rss+xml",
@@ -224,7 +222,7 @@ def _is_cut_short(entry: RawEntry, look: Look) -> bool:
     if not entry.title or entry.enclosures or any("<img" in text for text in entry.texts):
         return False
     text = look.text_of(entry)
-    if text and len(text) < LONG_TEXT and _CUT_OFF.search(text[-60:]):
+    if text and len(text) < LONG_TEXT and is_teaser(text):
         return True
     return bool(text) and not entry.is_full and len(text) < SHORT_TEXT
 
