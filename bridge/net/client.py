@@ -7,7 +7,7 @@ import ssl
 import weakref
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from types import TracebackType
 from typing import Self
 
@@ -272,6 +272,15 @@ class Client:
 
 
 def _tls_context(ca_file: str | None) -> ssl.SSLContext:
+    return _new_tls_context(ca_file) if ca_file else _public_tls_context()
+
+
+@cache  # a hundred and more certificates take 17 ms, and nothing changes them but a new installation
+def _public_tls_context() -> ssl.SSLContext:
+    return _new_tls_context(None)
+
+
+def _new_tls_context(ca_file: str | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=certifi.where())
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])

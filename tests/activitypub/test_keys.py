@@ -43,6 +43,11 @@ def test_a_new_rsa_key_has_2048_bits_and_the_usual_exponent(rsa_pem):
     assert (key.key_size, key.public_numbers().e) == (2048, 65537)
 
 
+def test_a_private_key_is_parsed_once_for_all_who_ask(rsa_pem):
+    parsed = [SigningKey.from_pem(name, rsa_pem).private for name in (KEY_ID, f"{KEY_ID}-again")]
+    assert parsed[0] is parsed[1]
+
+
 def test_two_new_keys_differ():
     assert keys.generate_ed25519() != keys.generate_ed25519()
 

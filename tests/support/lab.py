@@ -2,9 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from datetime import timedelta
-from functools import cache
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,9 +11,7 @@ from feed_server import Blog
 from loopback import Network
 from sqlalchemy import text
 
-from bridge.activitypub.keys import SigningKey
 from bridge.deliver.deliverer import Deliverer
-from bridge.identity.keyring import Keyring
 from bridge.model import DeliveryState, Follower, Post
 from bridge.net.client import Client
 from bridge.people.fetch import Fetcher
@@ -38,18 +34,6 @@ BAKERY = (
     '\n[sites.bakery]\nhandle = "@bakery@localhost:8000"\nwebsite = "https://bakery.example/"\n'
     'name = "Bakery"\n[[sites.bakery.sources]]\nfeed = "https://bakery.example/feed.xml"\n'
 )
-
-
-class ParsedOnce(Keyring):
-    """The very same keys, parsed once for all tests: each takes tens of milliseconds."""
-
-    def _of_site(self, site: str) -> SigningKey:
-        return _parse(self._ids.rsa_key(self._actor(site)), self._pems[site, "rsa"])
-
-
-@cache
-def _parse(key_id: str, pem: str) -> SigningKey:
-    return SigningKey.from_pem(key_id, pem)
 
 
 class Lab:
@@ -79,8 +63,7 @@ class Lab:
         self.blog = Blog(self.network)
         self.feed = f'[[sites.cafe.sources]]\nname = "blog"\nfeed = "{self.blog.feed}"\n'
         written = {"sources": self.feed + self._more, "handle": "@cafe@localhost:8000", **self._written}
-        services = self._make_services(base_url=BASE_URL, reach=self.network.reach, **written)
-        self.services = replace(services, keys=ParsedOnce(services.ids, services.keys._pems))
+        self.services = self._make_services(base_url=BASE_URL, reach=self.network.reach, **written)
         self.store, self.ids = self.services.store, self.services.ids
         self.bridge = BridgeInProcess(create_app(self.services))
         self.client = self.run(self._open_client())
