@@ -3,6 +3,7 @@
     BridgeError
     ├─ ConfigError            config.toml (or a secret's file) is not usable as it is
     ├─ IdentityChanged        the config contradicts what the fediverse already knows us by
+    │  └─ IdentityOutdated     nobody knows that identity: the next start replaces it
     ├─ SourceError            a source could not be read as what it claims to be
     │  ├─ NotAFeed            the answer is no feed (an HTML page, an empty body, a truncated document)
     │  ├─ ShrunkenFeed        a feed holds far fewer entries than before, and may have been cut off
@@ -35,6 +36,10 @@ class ConfigError(BridgeError):
 
 class IdentityChanged(BridgeError):
     """The config contradicts the identity that followers' servers already hold."""
+
+
+class IdentityOutdated(IdentityChanged):
+    """The config asks for another identity than the one there is, which nobody knows: a start replaces it."""
 
 
 class SourceError(BridgeError):

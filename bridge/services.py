@@ -109,7 +109,7 @@ def look_into(
     witnesses = paths_of(config)
     try:
         require_current(store)
-        standing = recall(store, config)
+        standing = recall(store, config, now=now())
         config = replace(config, sites=standing.sites)
         return _assemble(config, store, standing, witnesses, reach=reach, now=now)
     except BaseException:

@@ -18,7 +18,7 @@ from bridge.config import FolderSource
 from bridge.counted import counted
 from bridge.demo.folder import empty, only_demo, require_free
 from bridge.demo.processes import Processes, Stopped
-from bridge.errors import DemoError, IdentityChanged
+from bridge.errors import DemoError, IdentityChanged, StoreError
 from bridge.services import Services
 from bridge.store import posts, sources
 from bridge.store.sources import Source
@@ -127,12 +127,19 @@ class Showing:
 
     def _open(self) -> Services:
         """Open the demo's database; one of another port or handle is of no use to anyone."""
-        try:
-            return self._settings.open()
-        except IdentityChanged:
+        if self._is_of_another():  # the follower's part as well: replacing ours would leave it behind
             self._story.say("Ports or handles changed since the last demo: starting over.\n")
             empty(self._settings.load_config().data)
-            return self._settings.open()
+        return self._settings.open()
+
+    def _is_of_another(self) -> bool:
+        try:
+            self._settings.look().close()
+        except IdentityChanged:
+            return True
+        except StoreError:
+            return False  # there is none yet, or one that is upgraded when it is opened
+        return False
 
     def _start(self, follower_port: int) -> None:
         ours = ["--ends-with", str(os.getpid()), *self._settings.arguments()]

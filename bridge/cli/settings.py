@@ -60,16 +60,18 @@ class Settings:
         return look_into(self.load_config(), reach=self.reach())
 
     def look_or_try(self, scratch: Path) -> "Services":
-        """Open what a bridge that ran here has made; where none did, an empty one that lives in `scratch`."""
+        """Open what a bridge that ran here has made; where none did, an empty one in `scratch`.
+
+        So too where what ran has an identity that the next start replaces."""
         from dataclasses import replace
 
         from bridge.config.places import sqlite_in
-        from bridge.errors import StoreMissing
+        from bridge.errors import IdentityOutdated, StoreMissing
         from bridge.services import open_services
 
         try:
             return self.look()
-        except StoreMissing:
+        except (StoreMissing, IdentityOutdated):
             # A config that is replaced comes from no file: no guard is written beside config.toml.
             config = replace(self.load_config(), data=scratch, database=sqlite_in(scratch), identity=None)
             logging.disable(logging.WARNING)  # the keys it makes are thrown away with it

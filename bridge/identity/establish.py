@@ -13,11 +13,11 @@ from pathlib import Path
 from bridge.activitypub.keys import generate_ed25519, generate_rsa
 from bridge.config import Config, SiteConfig
 from bridge.config.remembered import from_kept, of_whom_only_the_handle_is_known, to_kept
-from bridge.counted import counted
-from bridge.errors import IdentityChanged
-from bridge.identity import witness
+from bridge.errors import IdentityChanged, IdentityOutdated
+from bridge.identity import anew, witness
 from bridge.identity.witness import MARKER, Found, Witness
 from bridge.store import Store, Tx, identity
+from bridge.store import anew as store_anew
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +39,9 @@ def establish(
 ) -> Standing:
     """Write the identity that config.toml asks for, or check that it is still the one of the first run.
 
-    A site that left config.toml goes on answering as it was last seen there, and is paused. One that was
-    closed is left out, whatever config.toml says.
+    An identity that nobody knows is replaced, with a notice, if config.toml asks for another one. A site that
+    left config.toml goes on answering as it was last seen there, and is paused. One that was closed is left
+    out, whatever config.toml says.
 
     Raises:
         IdentityChanged: base URL, a site's key or a handle differ, or the database is empty although
@@ -53,8 +54,9 @@ def establish(
         identity.refuse_garbage(tx)
         sites = _without_closed(tx, config)
         wanted = {key: site.handle for key, site in sites.items()}
-        refuse_changes(tx, config, wanted, found)
+        contradiction(tx, config, wanted, found, now=now)
     with store.write() as tx:
+        replaced = _replace_if_unknown(tx, config, wanted, found, now=now)
         is_first = not _fingerprint(tx)
         if identity.base_url(tx) is None:
             identity.set_meta(tx, "base_url", config.base_url)
@@ -67,6 +69,8 @@ def establish(
         paused = _paused(tx, config.base_url, sites, known)
         _notice_older_copy(tx, found.values())
         current = _witness(tx)
+    if replaced:
+        log.warning("%s", replaced)
     _say_who_is_paused(paused, known)
     written = [path for path in paths if witness.write(path, current, found.get(path))]
     if is_first:
@@ -74,10 +78,11 @@ def establish(
     return Standing({**sites, **paused}, frozenset(paused))
 
 
-def recall(store: Store, config: Config) -> Standing:
+def recall(store: Store, config: Config, *, now: datetime) -> Standing:
     """Return what `establish` does, for whoever only looks: nothing is written, no site is added.
 
     Raises:
+        IdentityOutdated: `establish` would replace the identity.
         IdentityChanged, StoreError: as `establish` does.
     """
     found = witness.read(witness.paths_of(config))
@@ -85,7 +90,10 @@ def recall(store: Store, config: Config) -> Standing:
         identity.refuse_garbage(tx)
         sites = _without_closed(tx, config)
         wanted = {key: site.handle for key, site in sites.items()}
-        refuse_changes(tx, config, wanted, found)
+        if changed := contradiction(tx, config, wanted, found, now=now):
+            raise IdentityOutdated(
+                f"{changed} Nobody knows the old one: the next start (`fedibridge run`) replaces it."
+            )
         paused = _paused(tx, config.base_url, sites, identity.handles(tx))
     return Standing({**sites, **paused}, frozenset(paused))
 
@@ -198,35 +206,63 @@ def _notice_older_copy(tx: Tx, found: Iterable[Found]) -> None:
     identity.note_older_copy(tx, what, generation=newest.witness.generation + 1)
 
 
-def refuse_changes(tx: Tx, config: Config, wanted: Mapping[str, str], found: Mapping[Path, Found]) -> None:
-    """Raise `IdentityChanged` if the config contradicts the database, or the database the witnesses."""
-    stored_url, stored, base_url = identity.base_url(tx), identity.handles(tx), config.base_url
-    ours = _fingerprint(tx)
+def contradiction(
+    tx: Tx, config: Config, wanted: Mapping[str, str], found: Mapping[Path, Found], *, now: datetime
+) -> str | None:
+    """Return how the config contradicts an identity that may be replaced; `None` if it does not.
+
+    Raises:
+        IdentityChanged: it contradicts one that others know, or the database contradicts the witnesses.
+    """
+    stored_url, ours = identity.base_url(tx), _fingerprint(tx)
     _refuse_other_keys(ours, config, found)
     if stored_url is None:
         _refuse_lost_database(ours, config, found)
-        return
-    followers = identity.follower_counts(tx)
-    anew = _how_to_begin_anew(sum(followers.values()), config, found)
+        return None
+    changed = _what_changed(tx, stored_url, config.base_url, wanted)
+    if changed is None:
+        return None
+    what, set_back = changed
+    obstacle = anew.obstacle(stored_url, store_anew.at_stake(tx, now=now))
+    if obstacle:
+        raise IdentityChanged(f"{what} Followers' servers know us by the first: {set_back} {obstacle}")
+    return what
+
+
+def _what_changed(
+    tx: Tx, stored_url: str, base_url: str, wanted: Mapping[str, str]
+) -> tuple[str, str] | None:
+    """Return what config.toml changes of who we are, and how it is set back."""
     if stored_url != base_url:
-        raise IdentityChanged(
-            f"base_url was {stored_url} at the first run and is {base_url} now. Followers' servers know "
-            f"us by the first: set it back to {stored_url}. {anew}"
-        )
+        what = f"base_url was {stored_url} at the first run and is {base_url} now."
+        return what, f"set it back to {stored_url}."
     closed = identity.closed_sites(tx)
-    for key, handle in stored.items():
-        if key not in closed:
-            _refuse_changed_site(key, handle, wanted, anew)
+    changes = (
+        _changed_site(key, handle, wanted)
+        for key, handle in identity.handles(tx).items()
+        if key not in closed
+    )
+    return next((change for change in changes if change), None)
 
 
-def _how_to_begin_anew(followers: int, config: Config, found: Mapping[Path, Found]) -> str:
-    if followers:
-        lost = counted(followers, "follower")
-        return f"Beginning anew, with an empty database and data folder, would lose {lost}."
-    guards = _to_forget(config, [path for path in found if path != witness.marker_of(config)])
+def _replace_if_unknown(
+    tx: Tx, config: Config, wanted: Mapping[str, str], found: Mapping[Path, Found], *, now: datetime
+) -> str:
+    """Forget an identity that nobody knows if config.toml asks for another; return what the owner hears.
+
+    Asked within the transaction that replaces it: of two processes that start together one does.
+    """
+    store_anew.lock(tx)
+    if contradiction(tx, config, wanted, found, now=now) is None:
+        return ""
+    url, handles = identity.base_url(tx) or "", identity.handles(tx)
+    why = anew.why_not_missed(url, store_anew.at_stake(tx, now=now))
+    store_anew.begin(tx, keep_keys_of=wanted)
+    identity.touch(tx)
+    before, after = ", ".join(handles.values()), ", ".join(wanted.values())
     return (
-        "Nobody follows yet: to begin anew, delete the data folder, and the database if it is elsewhere"
-        + (f", and {guards}." if guards else ".")
+        f"REPLACED: {before} at {url} → {after} at {config.base_url}. "
+        f"{why}. Sources are read afresh, and what is in them now is shown, not sent."
     )
 
 
@@ -236,21 +272,18 @@ def _to_forget(config: Config, paths: Iterable[Path]) -> str:
     return " and ".join([*(f"delete {path}" for path in paths), *line])
 
 
-def _refuse_changed_site(key: str, handle: str, wanted: Mapping[str, str], anew: str) -> None:
+def _changed_site(key: str, handle: str, wanted: Mapping[str, str]) -> tuple[str, str] | None:
     now_called = wanted.get(key)
     if now_called == handle:
-        return
+        return None
     if now_called is not None:
-        raise IdentityChanged(
-            f"The handle of sites.{key} was {handle} at the first run and is {now_called} now. "
-            f"Its followers know it by the first: set it back to {handle}. {anew}"
-        )
+        what = f"The handle of sites.{key} was {handle} at the first run and is {now_called} now."
+        return what, f"set it back to {handle}."
     renamed = next((other for other, theirs in wanted.items() if theirs == handle), None)
-    if renamed is not None:
-        raise IdentityChanged(
-            f"The site {handle} had the key {key!r} at the first run and has {renamed!r} now. The key is "
-            f"part of its address on every follower's server: call the table [sites.{key}] again."
-        )
+    if renamed is None:
+        return None
+    what = f"The site {handle} had the key {key!r} at the first run and has {renamed!r} now."
+    return what, f"the key is part of its address, so call the table [sites.{key}] again."
 
 
 def _refuse_other_keys(ours: str, config: Config, found: Mapping[Path, Found]) -> None:

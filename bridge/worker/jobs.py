@@ -10,7 +10,8 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -232,7 +233,15 @@ class Worker:
         self._tell(standing)
         clock = self._clocks.sentence(now)
         self._tell_of_clock(clock)
-        detail = to_detail({"pid": os.getpid(), "clock": clock}, standing)
+        self._put_down({"pid": os.getpid(), "clock": clock}, standing, now)
+
+    def leave(self) -> None:
+        """Say that we stop: whoever starts next need not wait for us."""
+        with suppress(StoreUnavailable):
+            self._put_down({"pid": os.getpid(), "stopped": True}, [], self._services.now())
+
+    def _put_down(self, about: Mapping[str, object], standing: list[Standing], now: datetime) -> None:
+        detail = to_detail(about, standing)
         with self._services.store.write() as tx:
             identity.beat(tx, worker_name(self._services), detail, now=now)
             identity.forget_beats(tx, before=now - FORGOTTEN_BEATS)
@@ -316,6 +325,7 @@ async def work(services: Services) -> None:
         scheduler.pause()
         await worker.finish()
         await time_is_kept
+        await asyncio.to_thread(worker.leave)
         scheduler.shutdown(wait=False)
     watchdog.close()
     log.info("The worker has stopped.")

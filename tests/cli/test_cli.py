@@ -131,12 +131,21 @@ def test_a_port_that_is_taken_is_one_sentence(lab: Lab, bridge, start: str, tmp_
     assert "Traceback" not in done.stderr
 
 
-def test_a_changed_handle_is_refused(lab: Lab, bridge, tmp_path: Path) -> None:
+def test_a_changed_handle_on_this_machine_is_replaced_by_a_start_and_not_by_a_look(
+    lab: Lab, bridge, tmp_path: Path
+) -> None:
     config = tmp_path / "config.toml"
     config.write_text(config.read_text().replace("@cafe@", "@kaffee@"))
-    done = bridge("status")
-    assert done.returncode == 1
-    assert "set it back to @cafe@localhost:8000" in done.stderr
+    for _ in range(2):
+        done = bridge("status")
+        assert done.returncode == 1
+        assert "is @kaffee@localhost:8000 now" in done.stderr
+        assert "the next start (`fedibridge run`) replaces it" in done.stderr
+    done = bridge("deliver")
+    assert done.returncode == 0
+    assert "REPLACED: @cafe@localhost:8000 at " in done.stderr
+    assert "→ @kaffee@localhost:8000 at " in done.stderr
+    assert bridge("status").returncode == 0
 
 
 def test_a_web_process_that_may_not_start_says_why_without_a_traceback(
@@ -144,10 +153,10 @@ def test_a_web_process_that_may_not_start_says_why_without_a_traceback(
 ) -> None:
     config = tmp_path / "config.toml"
     listen = f'[server]\nhost = "127.0.0.1"\nport = {free_port()}\n'
-    config.write_text(config.read_text().replace("@cafe@", "@kaffee@") + listen)
+    config.write_text('identity = "0000000000000000"\n' + config.read_text() + listen)
     done = bridge("web")
     assert done.returncode != 0
-    assert "set it back to @cafe@localhost:8000" in done.stderr
+    assert "has the keys 0000000000000000" in done.stderr
     assert "Traceback" not in done.stderr
 
 
