@@ -4,24 +4,25 @@ import hashlib
 import sqlite3
 from pathlib import Path
 
+import click
 import pytest
 from places import DATA
 from processes import run
 
-from bridge.cli.main import COMMANDS
+from bridge.cli.main import COMMANDS, HIDDEN, cli
 
 DUMPS = DATA / "schemas"
 STARTERS = {"demo", "run", "web", "worker", "poll", "deliver"}
 """What may be the first thing to run, and makes what it needs. Every other command finds it or says so."""
 
 WORDS = {
-    "holds": [[], ["show", "1"], ["publish", "--all"]],
+    "holds": [[], ["show", "1"], ["publish", "--all"], ["ignore", "--all"], ["seen", "--all"]],
     "publish": [["p1"]],
     "unpublish": [["p1"]],
     "resend": [["p1"]],
     "site": [["close", "cafe", "--yes"]],
     "lint": [["--all"]],
-    "status": [[], ["--json"]],
+    "status": [[], ["--json"], ["--noted"]],
     "preview": [["--all"]],
     "followers": [[], ["approve", "@ann@one.example"], ["reject", "@ann@one.example"]],
     "deliveries": [[], ["retry", "--server", "one.example"]],
@@ -52,6 +53,24 @@ def everything_in(folder: Path) -> dict[str, str]:
 
 def test_every_command_is_a_starter_or_is_tried_here() -> None:
     assert {name for section in COMMANDS.values() for name in section} == STARTERS | WORDS.keys()
+    tried = {" ".join([name, *words[:1]]) for name, *words in EVERY if words and words[0].isalpha()}
+    tried |= {name for name, *_ in EVERY}
+    assert {name for name in spoken(cli) if name.split()[0] not in STARTERS | HIDDEN.keys()} - tried == set()
+
+
+def spoken(command: click.Command, *before: str) -> set[str]:
+    """Every command that can be typed, by walking through all groups: “holds”, “holds show” …"""
+    context = click.Context(command)
+    found: set[str] = {" ".join(before)} if before else set()
+    if not isinstance(command, click.Group):
+        return found
+    if not command.invoke_without_command:
+        found = set()
+    for name in {*command.list_commands(context), *(HIDDEN if not before else ())}:
+        below = command.get_command(context, name)
+        assert below is not None
+        found |= spoken(below, *before, name)
+    return found
 
 
 @pytest.mark.parametrize("words", EVERY, ids=" ".join)

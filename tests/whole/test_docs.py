@@ -11,7 +11,7 @@ import click
 import pytest
 from places import ROOT
 
-from bridge import PRODUCT
+from bridge import PRODUCT, __version__
 from bridge.cli.main import COMMANDS, cli
 from bridge.config import load_config
 
@@ -248,6 +248,14 @@ def listed_files() -> list[Path]:
 
 def test_the_command_is_called_fedibridge_wherever_it_is_spoken_of():
     assert list(spoken_as_before()) == []
+
+
+def test_the_version_has_one_home_and_stands_on_top_of_the_changelog():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "version" in project["project"]["dynamic"]
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "bridge.__version__"}
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert re.fullmatch(rf"{re.escape(__version__)} (\(unreleased\)|– 20\d\d-\d\d-\d\d)", headings[0])
 
 
 def test_the_script_that_is_installed_has_the_name_that_is_spoken_of():
