@@ -12,6 +12,8 @@ ENV    := $(VENV)/bin/python
 PIP    := $(ENV) -m pip install -qq --disable-pip-version-check --no-input --require-hashes
 LOCK   := uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11
 ARGS   ?=
+# Of a whole run it is said how much of the package it reaches.
+BRANCHES := $(if $(ARGS),,BRANCHES=.branches)
 # So that `python -m bridge` and `.venv/bin/fedibridge` work from any folder: this checkout is on the environment's path.
 FIND_US := import pathlib, site; pathlib.Path(site.getsitepackages()[0], 'fedibridge.pth').write_text('$(CURDIR)\n')
 # What `pip install` makes of pyproject.toml's script.
@@ -22,7 +24,7 @@ run: $(VENV)/bin/fedibridge  ## try it: a café, a follower, and a post that arr
 
 test: lint docs-check  ## check everything this machine can; what it skips, it says
 	@echo "== tests"
-	@$(ENV) -m pytest -rs --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+	@$(BRANCHES) $(ENV) -m pytest -rs --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: $(VENV)/dev.stamp  ## style and types
 	@echo "== style"
@@ -53,7 +55,7 @@ docs: $(VENV)/dev.stamp  ## write docs/configuration.md and docs/lint.md from th
 	$(ENV) -m docs.generate
 
 clean:  ## remove what these commands made: environment, caches, demo
-	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info tests/interop/node_modules
+	rm -rf $(VENV) .branches .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info tests/interop/node_modules
 	find bridge tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} +
 
 help:  ## this list

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import branches
 import pytest
 from databases import Missing, Postgres, copy_sqlite, migrated_sqlite, postgres
 from rows import add_site
@@ -196,3 +197,15 @@ def _fail_if_skipped(report) -> None:
     why = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
     report.outcome = "failed"
     report.longrepr = f"REQUIRE_ALL=1, but this did not run: {why}"
+
+
+_REACHED = pytest.StashKey[str]()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    session.config.stash[_REACHED] = branches.finish(session)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if said := config.stash.get(_REACHED, ""):
+        terminalreporter.write_line(said)
