@@ -18,7 +18,6 @@ from bridge.store import Store, Tx, identity, migrate, open_store, schema, sourc
 SITE = "cafe"
 BASE = "https://cafe.example/ap/cafe"
 _CHUNK = 20_000
-_RETRIES = timedelta(days=3)
 
 Row = Sequence[Any]
 

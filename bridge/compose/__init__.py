@@ -3,7 +3,7 @@
 from bridge.compose.kinds import Kind, kind_of
 from bridge.compose.mentions import Mentioned, People, find_mentions, mentioned, mentioned_in
 from bridge.compose.note import compose_note, lacks_people, lacks_pictures, wanted_pictures
-from bridge.compose.pictures import MAX_IMAGES, PAGE, Checked, choose_pictures, without_alt
+from bridge.compose.pictures import MAX_IMAGES, PAGE, Checked, choose_pictures
 
 __all__ = [
     "MAX_IMAGES",
@@ -21,5 +21,4 @@ __all__ = [
     "mentioned",
     "mentioned_in",
     "wanted_pictures",
-    "without_alt",
 ]

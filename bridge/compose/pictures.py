@@ -1,7 +1,7 @@
 """Which pictures a post carries: each once, in order, nothing that only counts readers."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from bridge.addresses import take_apart
@@ -73,11 +73,6 @@ def _as_checked(image: Image, checked: Checked | None) -> Image | None:
     if image.url in checked:
         return checked[image.url]
     return None if _NEEDS_COPY.search(take_apart(image.url).path) else image
-
-
-def without_alt(images: Sequence[Image]) -> int:
-    """Count the pictures that say nothing to those who do not see them."""
-    return sum(not image.alt for image in images)
 
 
 def carries_pictures(entry: Entry, kind: Kind, config: SiteConfig, *, article: bool) -> bool:

@@ -38,7 +38,7 @@ _columns = _table.c
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """A row that could not be handled: which, how often, and why; `rests`: it is not tried any more."""
+    """A row that could not be handled: which, how often, and why."""
 
     what: str  # table and column, such as ``deliveries.due_at``
     key: str
@@ -46,11 +46,6 @@ class SetAside:
     reason: str
     first_at: datetime
     last_at: datetime
-
-    @property
-    def rests(self) -> bool:
-        """Say whether the row was given up, or is only tried once a day now."""
-        return self.tries >= TRIES
 
 
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────

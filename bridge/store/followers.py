@@ -108,11 +108,6 @@ def actors_behind(tx: Tx, inbox: str, *, limit: int = 20) -> Sequence[str]:
     return tx.scalars(query.distinct().limit(limit)).all()
 
 
-def follows_anyone(tx: Tx, actor_id: str) -> bool:
-    """Say whether a remote actor follows any of our sites."""
-    return tx.execute(select(_columns.id).where(_columns.actor_id == actor_id)).first() is not None
-
-
 def _is_used(tx: Tx, site: str, inbox: str) -> bool:
     target = func.coalesce(_columns.shared_inbox, _columns.inbox)
     return tx.execute(select(_columns.id).where(_columns.site == site, target == inbox)).first() is not None

@@ -278,13 +278,6 @@ def id_secret(tx: Tx) -> IdSecret:
     return IdSecret(bytes.fromhex(row.private_pem), row.created_at, sites)
 
 
-def follower_counts(tx: Tx) -> dict[str, int]:
-    """Return site key → number of accepted followers."""
-    columns = schema.followers.c
-    query = select(columns.site, func.count()).where(columns.state == "accepted").group_by(columns.site)
-    return {row[0]: row[1] for row in tx.execute(query)}
-
-
 def beat(tx: Tx, role: str, detail: str, *, now: datetime) -> None:
     """Record that a process is alive."""
     upsert(tx, schema.heartbeats, {"role": role}, {"beat_at": now, "detail": detail})

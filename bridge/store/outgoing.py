@@ -53,11 +53,6 @@ def add_activity(tx: Tx, new: NewActivity, *, now: datetime) -> int:
     return pk
 
 
-def has_activity(tx: Tx, uri: str) -> bool:
-    """Say whether an activity of this id was stored before."""
-    return tx.execute(select(literal(1)).where(schema.activities.c.uri == uri)).first() is not None
-
-
 def activity_body(tx: Tx, uri: str) -> bytes | None:
     """Return an activity's newest bytes."""
     columns = schema.activities.c

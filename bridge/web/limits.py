@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv6Address
 
-from flask import Request
-
 from bridge.addresses import domain_of, is_public, read_address
 
 Address = IPv4Address | IPv6Address
@@ -51,12 +49,6 @@ class Parties:
         # A private address is a proxy's, behind which everyone is.
         named = _bucket(address) if address is not None and is_public(address) else domain_of(key_host)
         return blake2b(named.encode(), key=self._secret, digest_size=8).hexdigest()
-
-
-def client_address(asked: Request, trusted: Sequence[Network] | None) -> Address | None:
-    """Return who sent a request."""
-    peer, hops = asked.environ.get("REMOTE_ADDR", ""), asked.headers.get("X-Forwarded-For", "")
-    return address_behind(peer, hops, trusted)
 
 
 def address_behind(peer: str, forwarded_for: str, trusted: Sequence[Network] | None) -> Address | None:

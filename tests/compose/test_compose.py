@@ -22,7 +22,6 @@ from bridge.compose import (
     mentions,
     pictures,
     template,
-    without_alt,
 )
 from bridge.compose import body as compose_body
 from bridge.errors import ConfigError
@@ -453,10 +452,6 @@ def test_what_nobody_shows_as_it_is_waits_until_somebody_made_a_copy() -> None:
     entry = replace(BUNS, images=(drawing, photo, CAT))
     assert choose_pictures(entry, (), {}) == (CAT,)
     assert choose_pictures(entry, ()) == (drawing, photo, CAT)  # which are to be looked at
-
-
-def test_pictures_without_a_description_are_counted() -> None:
-    assert without_alt([CAT, Image("https://cafe.example/dog.jpg")]) == 1
 
 
 # ── hashtags ─────────────────────────────────────────────────────────────────────────────────────

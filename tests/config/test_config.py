@@ -11,9 +11,7 @@ from places import ROOT
 
 from bridge.config import Config, FeedSource, FolderSource, load_config, local
 from bridge.config.lines import find_lines, line_of
-from bridge.config.values import PAGE_FIELDS
 from bridge.errors import ConfigError
-from bridge.sources.folders import permalink
 
 SITE = """\
 [sites.cafe]
@@ -452,10 +450,6 @@ def test_a_source_is_either_a_feed_or_a_folder(folder, source):
         'config.toml line 6: sites.cafe.sources: needs either feed = "https://…" or folder = "…", '
         "exactly one of them"
     )
-
-
-def test_the_fields_of_a_page_address_are_those_that_folders_fill_in():
-    assert set(PAGE_FIELDS) == set(permalink.FIELDS)
 
 
 def test_a_site_without_sources_is_refused_with_a_hint(folder):

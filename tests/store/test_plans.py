@@ -7,7 +7,7 @@ import pytest
 from rows import add_follower, claim, news, publish
 from sqlalchemy import event
 
-from bridge.store import Store, Tx, deliveries, followers, inbox, remote, sources
+from bridge.store import Store, Tx, deliveries, inbox, remote, sources
 
 LARGE = ("deliveries", "followers", "interactions", "remote_actors", "remote_keys", "inbox", "seen", "undone")
 OLD = timedelta(days=60)
@@ -21,7 +21,6 @@ QUESTIONS: dict[str, Callable[..., object]] = {
     "purge arrivals": lambda tx, now: inbox.purge(tx, now=now),
     "claim looks": lambda tx, now: remote.claim_errands(tx, 9, now=now),
     "claim sources": lambda tx, now: sources.claim_due(tx, 9, now=now),
-    "does anyone follow": lambda tx, now: followers.follows_anyone(tx, "https://one.example/users/ann"),
     "purge actors": lambda tx, now: remote.purge_actors(tx, before=now, after="", limit=9),
     "purge keys": lambda tx, now: remote.purge_keys(tx, before=now, after="", limit=9),
 }

@@ -3,8 +3,6 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from rows import add_follower
-
 from bridge.model import Scheme
 from bridge.store import identity, peers
 from bridge.store.peers import Peer
@@ -61,16 +59,6 @@ def test_a_changed_profile_is_dated_and_is_a_public_change(store, clock):
         identity.set_profile(tx, "cafe", "hash", now=clock.tick(HOUR))
         assert identity.profile(tx, "cafe") == ("hash", created, clock.now())
         assert identity.revision(tx) > before
-
-
-def test_accepted_followers_are_counted_by_site(cafe, clock):
-    with cafe.write() as tx:
-        assert identity.follower_counts(tx) == {}
-        for name in ("ann", "ben"):
-            add_follower(tx, name, now=clock.now())
-        add_follower(tx, "cat", state="pending", now=clock.now())
-        add_follower(tx, "ann", site="bakery", now=clock.now())
-        assert identity.follower_counts(tx) == {"cafe": 2, "bakery": 1}
 
 
 def test_the_last_sign_of_life_of_each_process_is_known(store, clock):

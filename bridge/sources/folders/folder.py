@@ -36,8 +36,8 @@ class Folder:
     """A content folder and how its files map to pages.
 
     `url_template` and `site_url` give pages their address; `media_url` the address under which we serve a
-    picture of the folder ourselves. Dates without an offset are in `zone`. Check `url_template` with
-    `permalink.check_template` first.
+    picture of the folder ourselves. Dates without an offset are in `zone`. That `url_template` holds no
+    other fields than there are is the config's to see to.
     """
 
     root: Path

@@ -7,35 +7,14 @@ from datetime import date
 from string import Formatter
 from urllib.parse import quote
 
-from bridge.errors import ConfigError
 from bridge.markup.sanitize import absolute_url
 from bridge.markup.text import plain_text
 from bridge.moments import day
 from bridge.sources.folders.generator import Dialect
 
-FIELDS = ("slug", "title_slug", "path", "folder", "category", "year", "month", "day", "language")
 _DATED = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})[-_ ](.+)")
 # Eleventy and Jekyll permalinks may be templates themselves; we cannot run those.
 _COMPUTED = re.compile(r"\{|/:[a-z_]")
-
-
-def check_template(template: str) -> None:
-    """Raise `ConfigError` unless `template` is an address of known fields, such as ``/posts/{slug}/``."""
-    try:
-        parts = list(Formatter().parse(template))
-    except ValueError as error:
-        raise ConfigError(
-            f"url_template “{template}” has an unmatched brace ({error}). {_known()}"
-        ) from error
-    for _, name, spec, conversion in parts:
-        if name is not None and (name not in FIELDS or spec or conversion):
-            raise ConfigError(f"url_template “{template}” has an unknown field {{{name}}}. {_known()}")
-    if not template.startswith(("https://", "http://", "/")):
-        raise ConfigError(f"url_template “{template}” has to start with “https://” or “/”.")
-
-
-def _known() -> str:
-    return "Known fields are " + ", ".join(f"{{{name}}}" for name in FIELDS) + "."
 
 
 def expand(template: str, values: Mapping[str, str]) -> str | None:
