@@ -196,7 +196,7 @@ def test_a_feed_that_was_cut_off_is_said_and_changes_nothing(lab: Lab) -> None:
     lab.blog.items = [Item("Oops", date=datetime(2026, 3, 1, 11, tzinfo=UTC)), *whole[:2]]
     lab.poll()
     source = lab.source()
-    assert "the feed holds 3 entries, a poll ago it held 12" in (source.error or "")
+    assert "the feed has 3 entries; at the last good poll it had 12" in (source.error or "")
     assert (source.failures, pause(lab)) == (1, QUARTER)
     assert {post.state for post in lab.posts()} == {PostState.BASELINE}
     lab.blog.items = whole
@@ -226,7 +226,7 @@ def test_a_feed_that_fails_before_it_is_cut_off_has_its_hour_all_the_same(lab: L
     lab.wait(hours=5)
     lab.blog.status, lab.blog.items = 200, whole[:2]
     lab.poll()
-    assert "holds 2 entries" in (lab.source().error or "")
+    assert "has 2 entries" in (lab.source().error or "")
 
 
 def test_a_feed_whose_entries_fall_off_its_end_is_not_cut_off(lab: Lab) -> None:

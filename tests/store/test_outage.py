@@ -239,7 +239,7 @@ def test_whoever_starts_while_the_disk_is_full_waits_and_says_so_once(
     assert until_there_is_room(open_, pause=0) is lab.services
     said = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING and "bridge.cli" in r.name]
     assert said == [
-        "Waiting, to start when the database can be used: full",
+        "Waiting for the database before starting: full",
         "The database is usable: starting.",
     ]
 
