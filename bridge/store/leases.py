@@ -28,12 +28,15 @@ def claim(
     limit: int,
     also: dict[str, Any] | None = None,
 ) -> Sequence[Row[Any]]:
-    """Lease up to `limit` due rows of `table`, oldest first, and return them whole."""
+    """Lease up to `limit` due rows of `table`, oldest first, and return them whole.
+
+    What is due at one moment, as all that came in one breath is, is handed out in the order of its keys.
+    """
     deaths.bury(tx, now=now)
     due = (
         select(_key(table))
         .where(table.c.due_at <= now, *where)
-        .order_by(table.c.due_at)
+        .order_by(table.c.due_at, _key(table))
         .limit(limit)
         .with_for_update(skip_locked=True)
     )

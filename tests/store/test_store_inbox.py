@@ -2,8 +2,9 @@ from datetime import timedelta
 
 import pytest
 from rows import arrival
+from sqlalchemy import update
 
-from bridge.store import inbox, leases
+from bridge.store import inbox, leases, schema
 from bridge.store.inbox import SEEN_FOR, Arrival
 
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
@@ -44,13 +45,19 @@ def test_arrivals_that_wait_for_a_key_are_counted_apart(store, clock):
     assert counted == (3, 1, 2)
 
 
-def test_arrivals_are_claimed_in_the_order_they_came(store, clock):
+@pytest.mark.parametrize("apart", [timedelta(0), SECOND], ids=["in one breath", "a second apart"])
+def test_arrivals_are_claimed_in_the_order_they_came(store, clock, apart):
+    sent = [arrival(number) for number in range(20)]
     with store.write() as tx:
-        for number in range(20):  # at the very same moment any of them may be first
-            inbox.store(tx, arrival(number), now=clock.tick(SECOND))
+        for one in sent:
+            inbox.store(tx, one, now=clock.tick(apart))
+        for one in sent[2:12]:  # PostgreSQL keeps what was written last behind all else
+            tx.execute(
+                update(schema.inbox).where(schema.inbox.c.activity_id == one.activity_id).values(reason="")
+            )
         claimed = [[one.activity_id for one in inbox.claim_due(tx, 7, now=clock.now())] for _ in range(4)]
     assert [len(some) for some in claimed] == [7, 7, 6, 0]
-    assert [one for some in claimed for one in some] == [arrival(number).activity_id for number in range(20)]
+    assert [one for some in claimed for one in some] == [one.activity_id for one in sent]
 
 
 def test_an_arrival_is_claimed_again_when_its_worker_died(store, clock):
