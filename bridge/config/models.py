@@ -208,8 +208,8 @@ class SiteConfig:
     urls: Literal["auto", "page", "bridge"] = "auto"
     """Where the link of a post leads. `"page"`: straight to its page. `"bridge"`: to an address of the
     bridge that sends people on, because some servers (Misskey's relatives, Pixelfed) drop posts that link
-    to another host than they come from. `"auto"`: `"page"` if the bridge answers on the handle's own
-    domain, otherwise `"bridge"`."""
+    to another host than they come from. `"auto"`: `"page"` if the page is on the host of `base_url`
+    (`www.` is another, `:443` and capitals are not), otherwise `"bridge"`."""
 
     template: PostTemplate = "excerpt"
     """How a post is laid out. `"excerpt"`: the title, linked, then the text if it is short and its

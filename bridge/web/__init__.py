@@ -20,7 +20,7 @@ from bridge.web import hooks as hooks
 from bridge.web import inbox as inbox
 from bridge.web import media as media
 from bridge.web import pages as pages
-from bridge.web.answers import SECURITY_HEADERS, error
+from bridge.web.answers import EVERYWHERE, error, preflight
 from bridge.web.fastpath import FastPath
 
 log = logging.getLogger(__name__)
@@ -47,9 +47,10 @@ def create_app(services: Services) -> Flask:
     app.register_error_handler(BridgeError, _answer_bridge_error)
     app.register_error_handler(HTTPException, _answer_http_error)
     app.register_error_handler(Exception, _answer_unexpected)
+    app.before_request(preflight)
     app.before_request(_refuse_nul)
     app.before_request(closed.refusal(services))
-    app.after_request(_add_security_headers)
+    app.after_request(_add_headers)
     return app
 
 
@@ -83,7 +84,7 @@ def _refuse_nul() -> Response | None:
     return error(404, "There is nothing here.") if "\0" in request.path else None
 
 
-def _add_security_headers(response: Response) -> Response:
-    for name, value in SECURITY_HEADERS.items():
+def _add_headers(response: Response) -> Response:
+    for name, value in EVERYWHERE.items():
         response.headers.setdefault(name, value)
     return response

@@ -8,7 +8,8 @@ from flask import Response, render_template, request
 
 from bridge.activitypub.documents import CONTENT_TYPE, encode
 
-SECURITY_HEADERS = {
+EVERYWHERE = {
+    "Access-Control-Allow-Origin": "*",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "strict-origin-when-cross-origin",
     "Content-Security-Policy": (
@@ -16,7 +17,21 @@ SECURITY_HEADERS = {
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
 }
-"""What every answer carries: nothing in it is run, framed or taken for another type than it says."""
+"""What every answer carries: nothing in it is run, framed or taken for another type than it says.
+
+Scripts of any page may read all of it, refusals too (RFC 7033, section 5, demands it of WebFinger): there are
+no cookies, so they learn nothing that anyone could not.
+"""
+
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, HEAD",
+    "Access-Control-Allow-Headers": "Accept",
+    "Access-Control-Max-Age": "86400",
+}
+"""What a browser is told that asks before it lets a script fetch (Fetch Standard, CORS-preflight).
+
+It asks because of ActivityPub's own Accept: `application/ld+json; profile="…"` has quotes in it.
+"""
 
 CACHE = "public, max-age=180"
 """As long as Mastodon lets others cache its own documents."""
@@ -24,15 +39,21 @@ CACHE = "public, max-age=180"
 
 def document(body: Mapping[str, Any], *, status: int = 200) -> Response:
     """Answer with an ActivityPub document."""
-    headers = {"Cache-Control": CACHE, "Vary": "Accept", "Access-Control-Allow-Origin": "*"}
+    headers = {"Cache-Control": CACHE, "Vary": "Accept"}
     return Response(encode(body), status, headers, content_type=CONTENT_TYPE)
 
 
 def data(body: bytes | str | Mapping[str, Any], content_type: str, *, cache: str = CACHE) -> Response:
-    """Answer with something every origin may read: WebFinger, NodeInfo, host-meta."""
-    headers = {"Cache-Control": cache, "Access-Control-Allow-Origin": "*"}
+    """Answer with something for programs that is no ActivityPub: WebFinger, NodeInfo, host-meta."""
     payload = orjson.dumps(body) if isinstance(body, Mapping) else body
-    return Response(payload, 200, headers, content_type=content_type)
+    return Response(payload, 200, {"Cache-Control": cache}, content_type=content_type)
+
+
+def preflight() -> Response | None:
+    """Answer a browser that asks whether a script may fetch, whatever stands at the address."""
+    if request.method != "OPTIONS" or "Access-Control-Request-Method" not in request.headers:
+        return None
+    return Response(status=204, headers={**PREFLIGHT, "Cache-Control": "no-store"})
 
 
 def redirect(url: str) -> Response:

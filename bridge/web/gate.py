@@ -17,7 +17,7 @@ from typing import Any, TypeVar, TypeVarTuple
 
 import orjson
 
-from bridge.web.answers import SECURITY_HEADERS
+from bridge.web.answers import EVERYWHERE
 from bridge.web.bodies import PUSHES, Bodies, Cut, most_for, room_of
 from bridge.web.door import WAS_ASKED, Door
 from bridge.web.fastpath import Answer, Environ, FastPath, capture
@@ -166,7 +166,7 @@ def _is_too_long(scope: Any) -> bool:
 
 
 def _refuse(code: int, message: str, *, retry_after: int | None = None) -> Answer:
-    headers = {**SECURITY_HEADERS, "Content-Type": "application/json", "Cache-Control": "no-store"}
+    headers = {**EVERYWHERE, "Content-Type": "application/json", "Cache-Control": "no-store"}
     headers |= {"Connection": "close"} if retry_after is None else {"Retry-After": str(retry_after)}
     return Answer(
         code, f"{code} {HTTPStatus(code).phrase}", list(headers.items()), orjson.dumps({"error": message})

@@ -72,7 +72,7 @@ def _profile_picture(services: Services, site: str, role: str) -> Path | None:
 
 
 def _picture(body: bytes, suffix: str, cache: str) -> Response:
-    headers = {"Cache-Control": cache, "Access-Control-Allow-Origin": "*", **_HARMLESS}
+    headers = {"Cache-Control": cache, **_HARMLESS}
     return Response(body, 200, headers, content_type=type_of(suffix))
 
 

@@ -151,6 +151,22 @@ def test_a_post_without_a_title_says_all_it_has_to_say() -> None:
 # ── layouts ──────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize(
+    ("written", "is_ours"),
+    [
+        ("https://cafe.example/buns/", True),
+        ("https://cafe.example:443/buns/", True),
+        ("https://CAFE.example/buns/", True),
+        ("http://cafe.example/buns/", True),
+        ("https://www.cafe.example/buns/", False),  # Mastodon's `non_matching_uri_hosts?`, and Misskey's
+        ("https://blog.example/buns/", False),
+    ],
+)
+def test_a_post_links_straight_to_its_page_where_that_is_on_our_own_host(written: str, is_ours: bool) -> None:
+    entry = replace(BUNS, link=written)
+    assert compose(entry)["url"] == (written if is_ours else f"https://cafe.example/r/{POST_ID}")
+
+
 def test_a_short_post_goes_out_whole_and_a_long_one_is_introduced() -> None:
     assert content(BUNS) == f"{TITLE}<p>At eight.</p>{LINK}"
     introduced = plain_text(content(replace(BUNS, html=LONG)).removeprefix(TITLE).removesuffix(LINK))

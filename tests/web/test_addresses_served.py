@@ -1,43 +1,13 @@
 """What `Ids` mints is what the web process answers at, and none of it is a site's."""
 
-import inspect
-
 import pytest
+from minted import minted
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import RequestRedirect
 
 from bridge.activitypub.ids import Ids
 from bridge.config.values import RESERVED_SITE_KEYS, read_site_key
 from bridge.web import create_app
-
-# What an argument of a method that mints may be.
-EXAMPLES = {
-    "site": "cafe",
-    "post_id": "loxujdqycich3kxk",
-    "activity_id": "create-x",
-    "authorization_id": "x",
-    "collection": "/ap/cafe/outbox",
-    "number": 1,
-    "user": "cafe",
-    "name": "x",
-    "path": "source/a.png",
-    "token": "x",
-}
-NOT_MINTING = {"parts", "host", "instance_user", "base_url", "rsa_key", "ed25519_key"}
-
-
-def minted() -> dict[str, str]:
-    """Every address that `Ids` can mint, by the name of what mints it."""
-    ids, found = Ids(""), {}
-    for name, member in vars(Ids).items():
-        if name.startswith("_") or name in NOT_MINTING:
-            continue
-        if isinstance(member, property):
-            found[name] = getattr(ids, name)
-        elif inspect.isfunction(member):
-            wanted = list(inspect.signature(member).parameters)[1:]
-            found[name] = member(ids, **{argument: EXAMPLES[argument] for argument in wanted})
-    return found
 
 
 @pytest.fixture

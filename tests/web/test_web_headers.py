@@ -124,15 +124,37 @@ def test_no_answer_can_be_sniffed_framed_or_run_as_a_script(cafe, web: Visitor, 
                 assert "Set-Cookie" not in answer.headers
 
 
-def test_documents_and_discovery_may_be_kept_a_while_and_read_by_every_page(
-    cafe, web: Visitor, url_of
+NOWHERE = ("/ap/nobody", "/ap/cafe/posts/none", "/.well-known/webfinger", "/nodeinfo/9", "/r/none")
+WHOLE_PROFILE = 'application/ld+json; profile="https://www.w3.org/ns/activitystreams"'
+
+
+@pytest.mark.parametrize("accept", [AS2, WHOLE_PROFILE, BROWSER])
+def test_a_script_of_any_page_reads_every_answer_and_every_refusal(
+    cafe, web: Visitor, url_of, accept: str
 ) -> None:
+    for url in (*(url_of(rule.rule) for rule in create_app(cafe).url_map.iter_rules()), *NOWHERE):
+        for method in ("GET", "HEAD", "POST", "DELETE", "OPTIONS"):
+            answer = web.get(url, accept, method=method, Origin="https://page.example")
+            assert answer.headers.getlist("Access-Control-Allow-Origin") == ["*"], (method, url)
+            assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+def test_a_browser_that_asks_before_it_fetches_is_let_through(cafe, web: Visitor, url_of) -> None:
+    """A preflight has to be a success, or the script is not even told of a 404 (Fetch Standard)."""
+    asked = {"Access_Control_Request_Method": "GET", "Access_Control_Request_Headers": "accept"}
+    for url in (*(url_of(rule.rule) for rule in create_app(cafe).url_map.iter_rules()), *NOWHERE):
+        answer = web.get(url, "*/*", method="OPTIONS", Origin="https://page.example", **asked)
+        assert answer.status_code == 204, url
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        assert answer.headers["Access-Control-Allow-Methods"] == "GET, HEAD"
+        assert answer.headers["Access-Control-Allow-Headers"] == "Accept"
+
+
+def test_documents_and_discovery_may_be_kept_a_while(cafe, web: Visitor, url_of) -> None:
     for rule, kind in CONTENT_TYPES.items():
         if kind in (HTML, "application/json", "text/css; charset=utf-8"):
             continue
         answer = web.get(url_of(rule))
-        assert answer.headers["Access-Control-Allow-Origin"] == "*", rule
-        assert "Access-Control-Allow-Credentials" not in answer.headers
         assert answer.headers["Cache-Control"].startswith("public, max-age="), rule
         if kind == DOCUMENTS:
             assert "Accept" in answer.headers["Vary"], rule
