@@ -25,6 +25,7 @@ run: $(VENV)/bin/fedibridge  ## try it: a café, a follower, and a post that arr
 test: lint docs-check  ## check everything this machine can; what it skips, it says
 	@echo "== tests"
 	@$(BRANCHES) $(ENV) -m pytest -rs --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+	@test -n "$(ARGS)" || echo "Not run by make test: .ci/wheel-smoke, which tries the wheel in a bare environment (needs the package index)"
 
 lint: $(VENV)/dev.stamp  ## style and types
 	@echo "== style"

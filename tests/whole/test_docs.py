@@ -263,6 +263,16 @@ def test_the_script_that_is_installed_has_the_name_that_is_spoken_of():
     assert project["scripts"] == {PRODUCT: "bridge.cli:main"}
 
 
+def test_make_test_says_which_checks_of_the_whole_run_it_leaves_out():
+    whole = (ROOT / ".ci" / "run").read_text(encoding="utf-8").partition("make test\n")[2]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    recipe = re.search(r"^test:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    said = " ".join(re.findall(r"echo (.*)", recipe[1]))
+    checks = re.findall(r"^\S+python (\S+)", whole, re.MULTILINE)
+    assert checks
+    assert [check for check in checks if check not in said] == []
+
+
 # ── what belongs together ────────────────────────────────────────────────────────────────────────
 
 
