@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ HOW_TO_GET_IT = (
     "PostgreSQL is not installed: `apt install postgresql`, or name a server on which databases may be "
     f"created and dropped: {SERVER_VARIABLE}=postgresql://user:password@host/postgres"
 )
+START_SECONDS = 30
 
 
 class Missing(Exception):
@@ -163,7 +165,7 @@ def _programs() -> Path:
     candidates = [Path(found).resolve().parent] if found else []
     candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     for candidate in candidates:
-        if all((candidate / name).exists() for name in ("initdb", "pg_ctl", "postgres")):
+        if all((candidate / name).exists() for name in ("initdb", "postgres")):
             return candidate
     raise Missing(HOW_TO_GET_IT)
 
@@ -172,28 +174,65 @@ def _programs() -> Path:
 def _cluster(programs: Path, folder: Path) -> Iterator[str]:
     data, port = folder / "data", _free_port()
     _give_away(folder)
-    unsafe = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=60"
-    listening = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder}"
     _run_as_server([programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
                     "--locale=C", "--no-sync"])  # fmt: skip
-    start = ["-o", f"{unsafe} {listening}", "-l", folder / "log", "-w", "start"]
-    _run_as_server([programs / "pg_ctl", "-D", data, *start])
+    unsafe = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=60")
+    listening = ("listen_addresses=127.0.0.1", f"port={port}", f"unix_socket_directories={folder}")
+    options = [word for setting in (*unsafe, *listening) for word in ("-c", setting)]
+    url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+    with _guarded([programs / "postgres", "-D", data, *options], folder) as guard:
+        _wait_until_ready(url, guard, folder / "log")
+        yield url
+
+
+# It reads a pipe that nobody writes into, and that closes when this process ends, however it does.
+GUARD = """
+folder=$1; shift
+"$@" &
+cat
+kill -QUIT $! && wait $!
+rm -rf "$folder"
+"""
+
+
+@contextmanager
+def _guarded(server: list[object], folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a server until the block ends or this process is killed; then its folder goes too."""
+    words = ["sh", "-c", GUARD, "guard", str(folder), *_as_server(server)]
+    with (folder / "log").open("wb") as log:
+        # In a session of its own: what is sent to all processes of this one does not end the guard first.
+        guard = subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=log, stderr=log, cwd="/", start_new_session=True
+        )
     try:
-        yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        yield guard
     finally:
-        _run_as_server([programs / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop"])
+        guard.communicate()
+
+
+def _wait_until_ready(url: str, guard: "subprocess.Popen[bytes]", log: Path) -> None:
+    until = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            psycopg.connect(url, connect_timeout=2).close()
+        except psycopg.OperationalError as refused:
+            said = log.read_text(encoding="utf-8", errors="replace")
+            assert time.monotonic() < until and guard.poll() is None, f"{refused}\n{said}"
+            time.sleep(0.05)
+        else:
+            return
 
 
 def _run_as_server(command: list[object]) -> None:
+    done = subprocess.run(_as_server(command), capture_output=True, cwd="/", check=False)
+    assert done.returncode == 0, f"{command[0]}: {done.stderr.decode(errors='replace')}"
+
+
+def _as_server(command: list[object]) -> list[str]:
     """PostgreSQL refuses to run as root: root hands over to another user."""
     user = _server_user()
     prefix = ["setpriv", f"--reuid={user}", "--clear-groups"] if user else []
-    words = [*prefix, *map(str, command)]
-    # Not a pipe: the server inherits it, and reading to its end would wait for the server's.
-    with tempfile.TemporaryFile() as said:
-        done = subprocess.run(words, stdout=said, stderr=said, cwd="/", check=False)
-        said.seek(0)
-        assert done.returncode == 0, f"{' '.join(words)}: {said.read().decode(errors='replace')}"
+    return [*prefix, *map(str, command)]
 
 
 def _give_away(folder: Path) -> None:
