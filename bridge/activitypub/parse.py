@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from bridge.activitypub.keys import MAX_PEM_LENGTH
 from bridge.activitypub.values import (
     Document,
     as_list,
@@ -28,7 +29,6 @@ from bridge.model import PUBLIC, RemoteActor, RemoteKey
 MAX_NAME = 100
 MAX_WARNING = 500
 MAX_KEYS = 8
-MAX_PEM = 16_384
 
 ACTOR_TYPES = ("Person", "Service", "Application", "Group", "Organization")
 NOTE_TYPES = ("Note", "Article", "Page", "Question", "Image", "Video", "Audio", "Event", "Document")
@@ -282,7 +282,7 @@ def _read_key(doc: Mapping[str, Any], actor_id: str | None) -> RemoteKey | None:
     key_id = get_id(doc.get("id"))
     owners = {get_id(doc[name]) for name in ("owner", "controller") if doc.get(name) is not None}
     material = doc.get("publicKeyPem") or doc.get("publicKeyMultibase")
-    if not isinstance(material, str) or len(material) > MAX_PEM or key_id is None or actor_id is None:
+    if not isinstance(material, str) or len(material) > MAX_PEM_LENGTH or key_id is None or actor_id is None:
         return None
     if owners != {actor_id} or not same_origin(key_id, actor_id):
         return None

@@ -34,8 +34,9 @@ from bridge.net.resolver import CheckedResolver, Lookup
 from bridge.net.unpack import ACCEPT_ENCODING
 
 PER_HOST = 2  # connections to one server at a time: a slow one holds no more slots than that
+ANSWER_SECONDS = 15.0  # for a POST to be answered, connecting included
 _MAX_HEADER = 16 * 1024  # bytes of one header: a long Content-Security-Policy passes, a bomb does not
-_ANSWER_SECONDS = 2.0  # for the rest of an answer to a POST, once its status is known
+_REST_SECONDS = 2.0  # for the rest of an answer to a POST, once its status is known
 _HTTP_ONLY = frozenset({"https"})
 _REDIRECTS = {301: True, 302: False, 303: False, 307: False, 308: True}  # status → permanent?
 _CREDENTIALS = {"authorization", "cookie", "proxy-authorization", "signature", "signature-input"}
@@ -137,7 +138,7 @@ class Client:
         body: bytes,
         headers: Mapping[str, str],
         *,
-        timeout: float = 15,  # noqa: ASYNC109 -- as in get
+        timeout: float = ANSWER_SECONDS,  # noqa: ASYNC109 -- as in get
         limit: int = 64 * 1024,
     ) -> Outcome:
         """POST signed bytes, exactly as they are; a redirect is not followed but Answered.
@@ -181,7 +182,7 @@ class Client:
         async with self._request("POST", url, headers, body) as response:
             kept = bytearray()
             with contextlib.suppress(*FAILURES):
-                async with asyncio.timeout(_ANSWER_SECONDS):
+                async with asyncio.timeout(_REST_SECONDS):
                     async for chunk in response.content.iter_any():
                         kept += chunk
                         if len(kept) > limit:

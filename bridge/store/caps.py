@@ -56,15 +56,15 @@ CAPS: Mapping[str, Cap] = {
 }
 
 BOUNDED_ELSEWHERE: Mapping[str, str] = {
-    "ignored": "50 types",
-    "reports": "20 of a server, 200 in all",
-    "pushes": "20 of a source, 100 in all",
+    "ignored": "inbox.MOST_IGNORED types",
+    "reports": "reports.MOST, and so many of one server",
+    "pushes": "subscriptions.MAX_WAITING, and so many of one source",
     "followers": "whoever proves to be someone; each is one row, and can be removed",
     "set_aside": "one for each row that cannot be handled, of tables that are bounded themselves",
-    "faded_reactions": "a mark of hashes for each reaction older than 90 days",
+    "faded_reactions": "a mark of hashes for each old reaction",
     "reaction_counts": "a number for each post and kind",
-    "activities": "one answer to each Follow; 60 days",
-    "deliveries": "one of each activity and inbox; 60 days",
+    "activities": "one answer to each Follow, until housekeeping",
+    "deliveries": "one of each activity and inbox, until housekeeping",
 }
 
 OURS = frozenset(

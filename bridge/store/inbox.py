@@ -27,6 +27,8 @@ VERIFIED_SLOTS, OTHER_SLOTS = 40, 40  # how many are handled at once
 FIRST_SLOTS = 240  # of strangers, the first of each party: a server that hangs holds one for seconds
 SLOTS = VERIFIED_SLOTS + OTHER_SLOTS + FIRST_SLOTS
 
+MOST_IGNORED = 50  # types of activities that do nothing, counted apart
+
 QUARANTINE_AFTER = 4  # failures of ours
 FAILURE_PAUSE = timedelta(minutes=1)
 
@@ -244,12 +246,12 @@ def was_undone(tx: Tx, key: str) -> bool:
 
 
 def count_ignored(tx: Tx, kind: str, *, now: datetime) -> None:
-    """Count an activity of a type we take no interest in; at most fifty types are told apart."""
+    """Count an activity of a type we take no interest in; at most `MOST_IGNORED` types are told apart."""
     columns = schema.ignored.c
     known = update(schema.ignored).where(columns.type == kind[:60])
     if tx.execute(known.values(count=columns.count + 1, last_at=now)).rowcount:
         return
-    if (tx.scalar(select(func.count()).select_from(schema.ignored)) or 0) < 50:
+    if (tx.scalar(select(func.count()).select_from(schema.ignored)) or 0) < MOST_IGNORED:
         insert_new(tx, schema.ignored, {"type": kind[:60], "count": 1, "last_at": now})
 
 

@@ -21,6 +21,8 @@ REPLY, LIKE, BOOST, QUOTE, LISTING = "reply", "like", "boost", "quote", "listing
 KEPT = (REPLY, QUOTE, LISTING)
 """What people said or hold our word for; everything else is a reaction, and fades (see `faded`)."""
 
+MOST_SHOWN = 200  # replies in a post's collection
+
 
 @dataclass(frozen=True, slots=True)
 class NewInteraction:
@@ -164,7 +166,7 @@ def counts_by_id(tx: Tx, site: str, post_ids: Iterable[str]) -> dict[str, dict[s
     return {post_id: dict(kinds) for post_id, kinds in found.items()}
 
 
-def reply_ids(tx: Tx, post_pk: int, *, limit: int = 200) -> list[str]:
+def reply_ids(tx: Tx, post_pk: int, *, limit: int = MOST_SHOWN) -> list[str]:
     """Return the ids of a post's public replies, oldest first."""
     public = (_columns.post_pk == post_pk, _columns.kind == REPLY, _columns.public)
     query = select(_columns.object_key).where(*public).order_by(_columns.received_at).limit(limit)

@@ -9,6 +9,7 @@ from bridge.config import Config
 from bridge.errors import BadUrl
 from bridge.web.limits import Address, Parties, RateLimit, address_behind
 
+RATE_SECONDS = 300  # over which an address may make so many requests
 MAX_BODY = 1024 * 1024  # bytes: Mastodon's limit too
 WAS_ASKED = "bridge.door_was_asked"
 """Stands in an environ whose request came in by the gate: it was counted there."""
@@ -34,7 +35,7 @@ class Door:
 
     def __init__(self, config: Config, *, posts_per_5_minutes: int) -> None:
         self._trusted = config.server.trusted_proxies
-        self._limit = RateLimit(posts_per_5_minutes, seconds=300)
+        self._limit = RateLimit(posts_per_5_minutes, seconds=RATE_SECONDS)
         self._parties = Parties()
 
     def address(self, peer: str, header: Header) -> Address | None:

@@ -14,7 +14,8 @@ from places import DATA, SHARED
 from bridge.errors import NotAFeed
 from bridge.markup.html import to_note_html
 from bridge.model import Harvest
-from bridge.sources.feeds.feed import MAX_ENTRIES, parse_feed
+from bridge.sources.feeds.feed import parse_feed
+from bridge.sources.feeds.sniff import MAX_ENTRIES
 from bridge.sources.fields import language_tag
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)

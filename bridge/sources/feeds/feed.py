@@ -34,9 +34,9 @@ from bridge.sources.feeds.media import cover_of, enclosures_of, images_of
 from bridge.sources.feeds.mojibake import mend
 from bridge.sources.feeds.password_protected import WHY as WITHHELD
 from bridge.sources.feeds.password_protected import is_withheld
+from bridge.sources.feeds.sniff import MAX_ENTRIES
 from bridge.sources.fields import is_unknown, language_tag, own_language, parse_date, plausible
 
-MAX_ENTRIES = 5000
 _BAD_REFERENCE = re.compile(
     rb"&#(?:x0*(d[89a-f][0-9a-f]{2}|[0-9a-f]{7,})|0*(\d{8,}|5[5-7]\d{3}));", re.IGNORECASE
 )

@@ -14,12 +14,10 @@ from bridge.model import Enclosure, Entry, Harvest, Image, Problem
 from bridge.sources import jsontext
 from bridge.sources.controls import read_tags
 from bridge.sources.feeds.links import NAMES_A_USER
+from bridge.sources.feeds.media import MAX_MEDIA
 from bridge.sources.feeds.mojibake import mend
-from bridge.sources.feeds.sniff import REMEDY
+from bridge.sources.feeds.sniff import MAX_ENTRIES, REMEDY
 from bridge.sources.fields import is_unknown, language_tag, own_language, parse_date, plausible
-
-MAX_ENTRIES = 5000
-MAX_ATTACHMENTS = 20
 
 Item = dict[str, Any]
 
@@ -124,9 +122,7 @@ class _Reader:
             language=own_language(item.get("language"), self.language),
             tags=told.tags,
             images=images,
-            enclosures=tuple(self._enclosures(item, link, images[0] if images else self.cover))[
-                :MAX_ATTACHMENTS
-            ],
+            enclosures=tuple(self._enclosures(item, link, images[0] if images else self.cover))[:MAX_MEDIA],
             controls=told.controls,
             about=about,
         )
@@ -172,7 +168,7 @@ class _Reader:
         for url, kind, attachment in self._attachments(item, link):
             if kind.startswith("image/"):
                 found.setdefault(url, Image(url, one_line(_field(attachment, "title"), 1500), kind))
-        yield from list(found.values())[:MAX_ATTACHMENTS]
+        yield from list(found.values())[:MAX_MEDIA]
 
     def _enclosures(self, item: Item, link: str | None, cover: Image | None) -> Iterator[Enclosure]:
         for url, kind, attachment in self._attachments(item, link):

@@ -11,9 +11,8 @@ from xml.parsers import expat
 
 from bridge.markup.text import one_line, plain_text
 from bridge.sources import jsontext
-from bridge.sources.feeds.sniff import is_json
+from bridge.sources.feeds.sniff import MAX_ENTRIES, is_json
 
-MAX_ENTRIES = 5000
 MAX_TEXT = 1_000_000  # characters of one field
 
 _DECLARATION = re.compile(rb"""^\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._:-]{1,40})["']""")

@@ -6,6 +6,8 @@ from bridge.errors import NotAFeed
 
 REMEDY = "Find the address of the site's RSS, Atom or JSON feed in a browser and put that into config.toml."
 
+MAX_ENTRIES = 5_000  # of one feed that are read
+
 _HEAD = 65536
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([A-Za-z0-9._:-]{1,40})", re.IGNORECASE)
 _ENTRY = re.compile(rb"<(?:item|entry)[\s>]")
