@@ -15,8 +15,11 @@ from typing import Any
 import pytest
 from places import ROOT
 
-FLOOR = 0.0
-"""Percent that the whole suite reached when this was written; it only goes up."""
+FLOOR = 90.5
+"""Percent of a whole run, which reached 91.1 when this was written; it only goes up.
+
+What threads happen to run into differs by a tenth from run to run.
+"""
 
 FOLDER = os.environ.get("BRANCHES")
 _measuring: list[Any] = []
